@@ -1,0 +1,1 @@
+"""Errors, registries, files and assets: standard library only."""

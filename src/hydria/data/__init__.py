@@ -1,0 +1,1 @@
+"""Formats, stores, splits and preparation of data sets."""

@@ -1,0 +1,1 @@
+"""Sites, plans, checks, job scripts and submission; needs no torch."""

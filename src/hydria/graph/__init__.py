@@ -1,0 +1,1 @@
+"""Neighbour lists and batches of graphs."""

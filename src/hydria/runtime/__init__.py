@@ -1,0 +1,1 @@
+"""Ranks, process groups, collectives, status and stop requests."""

@@ -1,0 +1,1 @@
+"""What the engine trains: data sets, model, loss and metrics per workload."""
