@@ -64,7 +64,7 @@ def results_table(results: Mapping[str, Any]) -> str:
         table.add_row(*head_row(name, head))
     stream = io.StringIO()
     Console(file=stream, width=WIDTH, color_system=None, highlight=False).print(table)
-    lines = [line.rstrip() for line in stream.getvalue().splitlines()]
+    lines = [line[1:].rstrip() for line in stream.getvalue().splitlines()]
     return "\n".join([*filter(None, lines), *_footer(results)])
 
 

@@ -24,7 +24,7 @@ def test_results_table_has_one_line_per_head_and_the_losses():
     lines = results_table(RESULTS).splitlines()
     assert lines[0].split() == ["head", "kind", "MAE", "RMSE", "R²", "n", "unit"]
     energy = next(line for line in lines if line.startswith("energy"))
-    assert energy.split() == ["energy", "graph", "0.01235", "0.02", "0.9877", "1\u202f500", "eV"]
+    assert energy.split() == ["energy", "graph", "0.01235", "0.02", "0.9877", "1", "500", "eV"]
     moment = next(line for line in lines if line.startswith("magnetic_moment"))
     assert moment.split()[-1] == "–"
     assert lines[-1] == ("test loss 0.00031, best validation loss 0.0002, weights of epoch 17")
