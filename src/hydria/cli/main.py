@@ -23,8 +23,21 @@ COMMANDS = {
 }
 # Top-level modules of the `train` extra: a missing one is not the user's typing error.
 TRAIN_MODULES = frozenset(
-    {"torch", "torch_geometric", "numpy", "scipy", "vesin", "ase", "adios2", "mpi4py", "e3nn",
-     "tensorboard", "matplotlib", "pyarrow", "httpx"}
+    {
+        "torch",
+        "torch_geometric",
+        "numpy",
+        "scipy",
+        "vesin",
+        "ase",
+        "adios2",
+        "mpi4py",
+        "e3nn",
+        "tensorboard",
+        "matplotlib",
+        "pyarrow",
+        "httpx",
+    }
 )
 
 
