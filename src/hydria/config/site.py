@@ -1,0 +1,385 @@
+"""The description of a machine: what `site/<name>.yaml` may say, and how each fact is marked.
+
+A fact is written `value`, or `{value, source, as_of, confidence, note}`. The word `unknown` is a
+legal value: nobody has found it out, and only what depends on it is refused. `source` is a key of
+the file's `sources` table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import model_validator
+
+from hydria.config.conditions import parse_condition
+from hydria.config.job import JobConfig, Line, parse_walltime
+
+UNKNOWN = "unknown"
+Confidence = Literal["documented", "seen", "inferred"]
+T = TypeVar("T")
+
+
+def _condition(text: str) -> str:
+    parse_condition(text)
+    return text
+
+
+def cores_of(text: str) -> tuple[int, ...]:
+    """The cores of a list such as `1-7,9`."""
+    cores: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise ValueError(f"expected core numbers such as 0-7,16, got {text!r}")
+        cores.extend(range(int(first), int(last or first) + 1))
+    return tuple(cores)
+
+
+def _cores(value: Any) -> Any:
+    return cores_of(value) if isinstance(value, str) and value != UNKNOWN else value
+
+
+Condition = Annotated[Line, AfterValidator(_condition)]
+Cores = Annotated[tuple[int, ...], BeforeValidator(_cores)]
+Seconds = Annotated[int, BeforeValidator(parse_walltime)]
+
+
+class Part(BaseModel):
+    """A part of a site file: immutable, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Sourced(Part):
+    """What is said about where a statement comes from."""
+
+    source: str | None = None
+    as_of: date | None = None
+    confidence: Confidence | None = None
+    note: str | None = None
+
+
+class Fact(Sourced, Generic[T]):
+    """One fact; `value` is None where the file says `unknown`."""
+
+    value: T | None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written_plainly(cls, written: Any) -> Any:
+        fields = dict(written) if isinstance(written, dict) and "value" in written else None
+        fields = {"value": written} if fields is None else fields
+        if fields["value"] == UNKNOWN:
+            fields["value"] = None
+        return fields
+
+    @property
+    def known(self) -> bool:
+        return self.value is not None
+
+
+class Source(Part):
+    """A page or a script that facts are taken from."""
+
+    url: str
+    as_of: date
+    title: str = ""
+
+
+class Scheduler(Part):
+    kind: Literal["slurm", "pbspro", "flux", "local"]
+    version_min: Fact[str] | None = None
+    quirks: tuple[
+        Literal[
+            "srun_no_inherit_cpus",
+            "default_qos_debug",
+            "psslurm",
+            "routing_queue_drops_silently",
+            "qsub_V_discouraged",
+            "no_var_in_directives",
+        ],
+        ...,
+    ] = ()
+
+
+class RequiredDirective(Sourced):
+    flag: Line
+    from_: Literal["account", "queue", "nodes", "walltime", "literal"] = Field(alias="from")
+    value: Line | None = None
+    reason: str | None = None
+
+
+class ForbiddenDirective(Sourced):
+    flag: Line
+    reason: str
+
+
+class ConditionalDirective(Sourced):
+    when: Condition | None = None
+    emit: Line
+    why: str
+
+
+class Directives(Part):
+    required: tuple[RequiredDirective, ...] = ()
+    forbidden: tuple[ForbiddenDirective, ...] = ()
+    conditional: tuple[ConditionalDirective, ...] = ()
+
+
+class PerUser(Part):
+    running: int | None = None
+    queued: int | None = None
+
+
+class Queue(Sourced):
+    """One row of the machine's table of queues; a queue with walltime bins has several rows."""
+
+    name: Line
+    kind: Literal["partition", "qos", "queue", "routing", "none"]
+    submit_to: Line | None = None
+    nodes: tuple[int, int]
+    walltime: tuple[Seconds, Seconds]
+    per_user: PerUser | None = None
+    production: bool = True
+    chaining: bool = True
+    preemptable: bool = False
+    by_name: bool = False  # never chosen unasked
+    constraint: Line | None = None
+    extra: tuple[Line, ...] = ()
+
+
+class Numa(Part):
+    id: int
+    cores: Cores
+    mem_gb: int | None = None
+
+
+class GpuAffinity(Part):
+    gpu: int
+    numa: int | None = None
+    cores: Cores
+
+
+class Gpus(Part):
+    count: Fact[int]
+    kind: Fact[str] | None = None
+    mem_gb: Fact[int] | None = None
+    arch: Fact[str] | None = None
+    tiles: int = 1
+    modes: dict[str, int] = Field(default_factory=dict)
+    vendor: Literal["nvidia", "amd", "intel"]
+
+
+class Node(Part):
+    cores: Fact[int]
+    smt: int = 1
+    reserved_cores: Fact[Cores] = Fact[Cores](value=())
+    numa: tuple[Numa, ...] = ()
+    l3: tuple[Cores, ...] = ()
+    gpus: Gpus | None = None
+    gpu_affinity: tuple[GpuAffinity, ...] = ()
+    mem_gb: Fact[int] | None = None
+    nics: tuple[str, ...] = ()
+
+    def usable_cores(self) -> tuple[int, ...]:
+        """Core numbers that a job may use; empty where the core count is unknown."""
+        reserved = set(self.reserved_cores.value or ())
+        return tuple(core for core in range(self.cores.value or 0) if core not in reserved)
+
+
+class CpuBind(Part):
+    style: Literal["c_flag", "mask_cpu", "map_cpu", "list", "depth", "none"]
+    value: Line | None = None
+
+
+class MasterAddr(Part):
+    cmd: Line
+    suffix: str = ""
+    iface: Line | None = None
+
+
+class Launch(Sourced):
+    """How ranks are started. `template` may use {nodes}, {ranks}, {ranks_per_node}, {cores}."""
+
+    cmd: Literal["srun", "mpiexec_pals", "flux_run", "ibrun", "mpirun", "torchrun", "direct"]
+    template: str
+    cpu_bind: CpuBind = CpuBind(style="none")
+    gpu_select: Literal[
+        "scheduler_closest",
+        "scheduler_map_shared",
+        "mask_wrapper",
+        "torch_set_device",
+        "mpibind",
+        "single",
+        "none",
+    ] = "none"
+    isolates_devices: bool = False
+    allow_task_sharing: bool = False
+    rank_env: dict[Literal["rank", "local_rank", "world"], str] = Field(default_factory=dict)
+    rank_env_inside_step: bool = False
+    master_addr: MasterAddr | None = None
+    master_port: Fact[int] | None = None
+    torchrun_ok: Fact[bool] = Fact[bool](value=True)
+    max_nodes: int | None = None  # more needs facts that nobody has found yet
+    cores_per_rank: Fact[int] = Fact[int](value=1)  # of ranks that have no GPU
+
+
+class Injection(Sourced):
+    name: Line
+    binds: tuple[Line, ...] = ()
+    libs: tuple[Line, ...] = ()
+    env: dict[str, str] = Field(default_factory=dict)
+    conflicts: tuple[Line, ...] = ()
+    when: Condition | None = None
+
+
+class MpiAbi(Part):
+    family: Literal["mpich", "openmpi"]
+    version_range: str
+
+
+class Container(Part):
+    runtime: Fact[
+        Literal["apptainer", "singularity", "podman-hpc", "shifter", "pyxis", "none"]
+    ]
+    modules_build: tuple[Line, ...] = ()
+    modules_run: tuple[Line, ...] = ()
+    gpu_flag: Line | None = None
+    exec_flags: tuple[Line, ...] = ()
+    fakeroot: bool = False
+    injections: tuple[Injection, ...] = ()
+    mpi_abi: Fact[MpiAbi] | None = None
+    where_to_build: Literal["login", "compute", "offsite"] | None = None
+    fabric: Literal["native", "tcp_only", "unverified"] = "native"
+
+
+class EnvVar(Sourced):
+    """An environment variable of the ranks; the value may use $USER and $JOB_ID."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    value: Line
+    why: str
+    when: Condition | None = None
+    provided_by: Literal["module", "us"] = "us"
+    directory: bool = False  # made on every node before the ranks start
+
+
+class Module(Sourced):
+    name: Line
+    why: str
+    when: Condition | None = None
+
+
+class Ccl(Part):
+    backend: Literal["nccl", "rccl", "xccl"]
+    plugin_path: Fact[str] | None = None
+    plugin_name_env: Fact[str] | None = None
+
+
+class NodeLocal(Part):
+    path: Line
+    request: Line | None = None
+    size_gb: int | None = None
+    shared_between_users: bool = False
+
+
+class Storage(Part):
+    """Paths may use $ACCOUNT, $USER, $HOME and $CONFIG; the script resolves them."""
+
+    scratch: Fact[str]
+    runs: Line = "$SCRATCH/hydria/runs/$CONFIG"
+    data: Line = "$SCRATCH/hydria/data"
+    flash: Fact[str] | None = None
+    home: Fact[str] | None = None
+    purge_days: Fact[int] | None = None
+    node_local: NodeLocal | None = None
+    staging: Literal["sbcast", "cp", "copper", "squashfs", "none"] = "none"
+
+
+class Restart(Part):
+    """How a job is warned before its walltime ends, and how it goes on afterwards."""
+
+    signal: Literal["scheduler", "timer", "none"] = "none"
+    lead_s: int = 300
+    requeue: Fact[Literal["requeue_flag", "resubmit", "rerun_y", "chain", "none"]] = Fact[
+        Literal["requeue_flag", "resubmit", "rerun_y", "chain", "none"]
+    ](value="none")
+    max: int = 5
+
+
+class Workers(Part):
+    cpus_per_rank_usable: Fact[int] | None = None
+    dataloader_default: Fact[int] = Fact[int](value=0)
+    threads: Fact[int] | None = None
+
+
+class Site(Part):
+    """One machine."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    facility: str
+    docs_url: str
+    as_of: date
+    maintainer: str
+    summary: str = ""
+    notes: tuple[str, ...] = ()  # printed in the header of every script
+    sources: dict[str, Source] = Field(default_factory=dict)
+    arch: Literal["x86_64", "aarch64", "any"]
+    scheduler: Scheduler
+    account_required: Fact[bool] = Fact[bool](value=False)
+    directives: Directives = Directives()
+    memory_policy: Literal["none", "mem", "mem_per_cpu", "mem_per_gpu", "chunk"]
+    select_style: Literal["nodes", "pbs_chunk", "pbs_flat", "flux_slots"]
+    queues: tuple[Queue, ...]
+    defaults: JobConfig = JobConfig()
+    node: Node
+    launch: Launch
+    modules: tuple[Module, ...] = ()
+    container: Container
+    env: tuple[EnvVar, ...] = ()
+    env_unset: tuple[Line, ...] = ()
+    ccl: Ccl | None = None
+    storage: Storage
+    proxy: dict[str, str] = Field(default_factory=dict)
+    restart: Restart = Restart()
+    workers: Workers = Workers()
+
+    @model_validator(mode="after")
+    def _sources_exist(self) -> Self:
+        missing = sorted(
+            f"{path} cites {part.source!r}"
+            for path, part in statements(self)
+            if part.source is not None and part.source not in self.sources
+        )
+        if missing:
+            raise ValueError(f"expected sources from the 'sources' table, got {'; '.join(missing)}")
+        return self
+
+    def dated(self, part: Sourced) -> date:
+        """The day a statement was true: its own, its source's, or the file's."""
+        source = self.sources.get(part.source or "")
+        return part.as_of or (source.as_of if source else self.as_of)
+
+    def cited(self, part: Sourced) -> str:
+        """Where a statement comes from, for people."""
+        source = self.sources.get(part.source or "")
+        return source.url if source else f"site/{self.name}.yaml"
+
+
+def statements(part: BaseModel, path: str = "") -> Iterator[tuple[str, Sourced]]:
+    """Every fact and sourced row below `part`, with its dotted path."""
+    for name in type(part).model_fields:
+        yield from _statements_of(getattr(part, name), f"{path}.{name.rstrip('_')}".lstrip("."))
+
+
+def _statements_of(value: object, path: str) -> Iterator[tuple[str, Sourced]]:
+    if isinstance(value, Sourced):
+        yield path, value
+    if isinstance(value, BaseModel):
+        yield from statements(value, path)
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _statements_of(item, f"{path}[{index}]")
