@@ -23,7 +23,7 @@ def test_text_replaces_what_was_there(tmp_path: Path) -> None:
 def test_failure_keeps_the_old_content_and_leaves_nothing_behind(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_text_atomic(path, "good")
-    with pytest.raises(OSError), replace_atomically(path) as temporary:
+    with pytest.raises(OSError), replace_atomically(path) as temporary:  # noqa: PT012
         temporary.write_text("half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert path.read_text() == "good"
