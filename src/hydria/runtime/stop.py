@@ -1,0 +1,63 @@
+"""Requests to stop: signals and the file `STOP` in the run folder."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+NAME = "STOP"
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
+# Launchers may pass one Ctrl-C on twice; a person needs longer than that for the second.
+SECOND_CTRL_C_S = 0.5
+FILE_EVERY_S = 0.5
+
+
+class StopRequest:
+    """Notes that somebody wants this rank to stop; the trainer asks between steps.
+
+    A first signal only raises the flag, so that the running step can end and a checkpoint can
+    be written. A second Ctrl-C raises KeyboardInterrupt.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self.file = run_dir / NAME
+        self.reason = ""
+        self._interrupted_at: float | None = None
+        self._looked_at = float("-inf")
+        self._previous: dict[int, object] = {}
+
+    def __enter__(self) -> StopRequest:
+        for number in SIGNALS:
+            self._previous[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if number == signal.SIGINT:
+            first = self._interrupted_at
+            if first is not None and now - first > SECOND_CTRL_C_S:
+                raise KeyboardInterrupt
+            self._interrupted_at = first or now
+        if not self.reason:
+            self.reason = signal.Signals(number).name
+
+    def requested(self) -> bool:
+        """Whether a signal came or the file appeared; the file is looked for now and then."""
+        now = time.monotonic()
+        if not self.reason and now - self._looked_at > FILE_EVERY_S:
+            self._looked_at = now
+            if self.file.exists():
+                self.reason = f"file {NAME}"
+        return bool(self.reason)
+
+    def clear_file(self) -> None:
+        """Remove the file, so that the next run in this folder does not stop at once."""
+        with suppress(FileNotFoundError):
+            self.file.unlink()
