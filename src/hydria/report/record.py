@@ -1,0 +1,166 @@
+"""What a run folder says about its run, read into one object; missing pieces are named."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+PREDICTION_COLUMNS = ("sample", "node", "component", "target", "prediction")
+JSON_FILES = {
+    "config": "the resolved config",
+    "summary": "the facts measured from the data",
+    "spec": "the model specification",
+    "results": "the results on the test set",
+    "status": "the state of the run",
+    "receipt": "the receipt of what ran",
+}
+
+
+@dataclass(frozen=True)
+class HeadPredictions:
+    """Targets and predictions of one head, one entry per number predicted.
+
+    All arrays are (M,); `sample` is the id in the store, `node` is −1 for a graph head.
+    """
+
+    name: str
+    kind: str
+    unit: str
+    sample: Array
+    node: Array
+    component: Array
+    target: Array
+    prediction: Array
+
+    @property
+    def error(self) -> Array:
+        return self.prediction - self.target
+
+    def finite(self) -> HeadPredictions:
+        """The entries whose target and prediction are both numbers."""
+        keep = np.isfinite(self.target) & np.isfinite(self.prediction)
+        columns = {name: getattr(self, name)[keep] for name in PREDICTION_COLUMNS}
+        return HeadPredictions(self.name, self.kind, self.unit, **columns)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run folder.
+
+    `epochs` has one array for each key of `metrics.jsonl` that ever held a finite number, NaN
+    where it did not; `lost` are the epochs whose training or validation loss was none.
+    """
+
+    path: Path
+    config: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    spec: dict[str, Any] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+    status: dict[str, Any] = field(default_factory=dict)
+    receipt: dict[str, Any] = field(default_factory=dict)
+    epochs: dict[str, Array] = field(default_factory=dict)
+    lost: tuple[int, ...] = ()
+    predictions: tuple[HeadPredictions, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+def read_run(run_dir: Path) -> RunRecord:
+    """Read all that a report needs from `run_dir`; nothing outside it is opened.
+
+    A file that is absent or cannot be read leaves its field empty and a sentence in `missing`:
+    a run that was stopped or that failed has a report too.
+    """
+    missing: list[str] = []
+    documents = {
+        name: _read_json(run_dir / f"{name}.json", what, missing)
+        for name, what in JSON_FILES.items()
+    }
+    columns = _read_epochs(run_dir / "metrics.jsonl", missing)
+    units = {name: head.get("unit") for name, head in documents["results"].get("heads", {}).items()}
+    predictions = _read_predictions(run_dir / "predictions" / "test.parquet", units, missing)
+    return RunRecord(
+        run_dir,
+        **documents,
+        epochs={key: values for key, values in columns.items() if np.isfinite(values).any()},
+        lost=_lost(columns),
+        predictions=predictions,
+        missing=tuple(missing),
+    )
+
+
+def _read_json(path: Path, what: str, missing: list[str]) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        missing.append(f"{path.name} ({what}) is not there")
+    except (OSError, ValueError) as err:
+        missing.append(f"{path.name} ({what}) cannot be read: {err}")
+    else:
+        if isinstance(value, dict):
+            return value
+        missing.append(f"{path.name} ({what}) does not hold a JSON object")
+    return {}
+
+
+def _read_epochs(path: Path, missing: list[str]) -> dict[str, Array]:
+    """Columns of `metrics.jsonl` by epoch; of an epoch that was run twice the later one counts."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        missing.append(f"{path.name} (one line per epoch) is not there: no epoch was finished")
+        return {}
+    rows: dict[int, dict[str, Any]] = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+            rows[int(row["epoch"])] = row
+        except (ValueError, KeyError, TypeError):
+            missing.append(f"{path.name}, line {number} is not a complete record and was left out")
+    ordered = [rows[epoch] for epoch in sorted(rows)]
+    keys = dict.fromkeys(key for row in ordered for key in row)
+    return {key: _column(ordered, key) for key in keys}
+
+
+def _lost(columns: dict[str, Array]) -> tuple[int, ...]:
+    losses = [columns[key] for key in ("train_loss", "val_loss") if key in columns]
+    if not losses:
+        return ()
+    rows = np.flatnonzero(~np.isfinite(losses).all(axis=0))
+    return tuple(int(epoch) for epoch in columns["epoch"][rows])
+
+
+def _column(rows: list[dict[str, Any]], key: str) -> Array:
+    values = (row.get(key) for row in rows)
+    return np.array([v if isinstance(v, int | float) else np.nan for v in values], dtype=float)
+
+
+def _read_predictions(
+    path: Path, units: dict[str, Any], missing: list[str]
+) -> tuple[HeadPredictions, ...]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, memory_map=True)
+        names = table["head"].unique().to_pylist()
+        return tuple(_one_head(table, name, units.get(name) or "") for name in names)
+    except FileNotFoundError:
+        missing.append("predictions/test.parquet (the predictions on the test set) is not there")
+    except (OSError, pa.ArrowException, KeyError) as err:
+        missing.append(f"predictions/test.parquet cannot be read: {err}")
+    return ()
+
+
+def _one_head(table: Any, name: str, unit: str) -> HeadPredictions:
+    import pyarrow.compute as pc
+
+    rows = table.filter(pc.equal(table["head"], name))
+    columns = {column: rows[column].to_numpy() for column in PREDICTION_COLUMNS}
+    return HeadPredictions(name, str(rows["kind"][0]), unit, **columns)
