@@ -1,0 +1,84 @@
+"""The data of Zuo et al. (J. Phys. Chem. A 124 (2020) 731, arXiv:1906.08888) as extended XYZ.
+
+The source is a JSON list of pymatgen structures with energy (eV), forces (eV/Å) and `virial_stress`,
+six numbers whose order, sign and unit it does not state; they are passed on as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydria.core.errors import DataError
+
+# every so-many-th structure of a group of the source's training set validates instead
+VALIDATE_EACH = 9
+
+Entry = Mapping[str, Any]
+
+
+def convert(training: Path, test: Path, folder: Path) -> None:
+    """Write train, validate and test.extxyz.xz to `folder`; the test set is the source's own.
+
+    Raises:
+        DataError: if a file is not what the source publishes.
+    """
+    train, validate = hold_out(_entries(training))
+    sets = {"train": train, "validate": validate, "test": _entries(test)}
+    for name, entries in sets.items():
+        text = "".join(as_extxyz(entry) for entry in entries)
+        with lzma.open(folder / f"{name}.extxyz.xz", "wb", preset=9) as stream:
+            stream.write(text.encode("ascii"))
+
+
+def _entries(file: Path) -> list[Entry]:
+    try:
+        entries: list[Entry] = json.loads(file.read_text(encoding="utf-8"))
+        _ = [entry["structure"]["sites"] for entry in entries]
+    except (ValueError, KeyError, TypeError) as err:
+        raise DataError(f"{file}: expected structures as mlearn publishes them, got {err}") from err
+    return entries
+
+
+def hold_out(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Training and validation entries; each group (`AIMD-NVT`, ...) is in both."""
+    seen: dict[str, int] = {}
+    parts: tuple[list[Entry], list[Entry]] = ([], [])
+    for entry in entries:
+        count = seen[entry["group"]] = seen.get(entry["group"], 0) + 1
+        parts[count % VALIDATE_EACH == 0].append(entry)
+    return parts
+
+
+def as_extxyz(entry: Entry) -> str:
+    """One frame, every number with the digits of the source."""
+    outputs, structure = entry["outputs"], entry["structure"]
+    sites = structure["sites"]
+    comment = " ".join(_comment(entry, outputs, structure["lattice"]["matrix"]))
+    atoms = (
+        " ".join([site["species"][0]["element"], *map(_digits, [*site["xyz"], *force])])
+        for site, force in zip(sites, outputs["forces"], strict=True)
+    )
+    return "\n".join([str(len(sites)), comment, *atoms]) + "\n"
+
+
+def _comment(entry: Entry, outputs: Entry, matrix: Sequence[Sequence[float]]) -> Iterator[str]:
+    yield f'Lattice="{_row(number for row in matrix for number in row)}"'
+    yield "Properties=species:S:1:pos:R:3:forces:R:3"
+    yield f"energy={_digits(outputs['energy'])}"
+    yield f'virial_stress="{_row(outputs["virial_stress"])}"'
+    yield f"group={entry['group']}"
+    yield f'description="{entry["description"]}"'
+    yield 'pbc="T T T"'
+
+
+def _row(numbers: Iterator[float] | Sequence[float]) -> str:
+    return " ".join(map(_digits, numbers))
+
+
+def _digits(value: float) -> str:
+    """The shortest text that reads back as the same number."""
+    return repr(float(value) + 0.0)  # no negative zero
