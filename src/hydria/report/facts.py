@@ -89,14 +89,20 @@ def _picked(document: Mapping[str, Any], wanted: tuple[tuple[str, str], ...]) ->
 
 def _receipt(receipt: Mapping[str, Any]) -> Iterator[tuple[str, Rows]]:
     """How it was launched, on what, with which versions and variables."""
-    yield "Run", _entries({key: v for key, v in receipt.items() if not isinstance(v, dict | list)})
-    command = receipt.get("command")
-    if command:
-        program, *arguments = (str(word) for word in command)
-        yield "Command", [("", " ".join([program.rsplit("/", 1)[-1], *arguments]))]
+    yield "Run", _run(receipt)
     yield "Ranks", _limited([_placement(rank) for rank in receipt.get("ranks", [])], MAX_RANKS)
     for key, title in GROUPS.items():
         yield title, _entries(receipt.get(key, {}))
+
+
+def _run(receipt: Mapping[str, Any]) -> Rows:
+    plain = {key: value for key, value in receipt.items() if not isinstance(value, dict | list)}
+    if receipt.get("config_sha256"):
+        plain["config_sha256"] = f"{receipt['config_sha256'][:16]}…"
+    if receipt.get("command"):
+        program, *arguments = (str(word) for word in receipt["command"])
+        plain = {"command": " ".join([program.rsplit("/", 1)[-1], *arguments])} | plain
+    return [(key.replace("_", " "), value) for key, value in _entries(plain)]
 
 
 def _placement(rank: Mapping[str, Any]) -> tuple[str, str]:

@@ -109,7 +109,7 @@ def _curve(axes: Axes, x: Array, y: Array, colour: str, label: str | None = None
 def _epoch_axis(axes: Axes, epoch: Array) -> None:
     margin = max(0.5, 0.02 * (epoch[-1] - epoch[0]))
     axes.set(xlabel="epoch", xlim=(epoch[0] - margin, epoch[-1] + margin))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _learning_rate(axes: Axes, epoch: Array, rate: Array) -> None:

@@ -166,7 +166,8 @@ def test_report_says_how_the_run_was_made(run_dir: Path) -> None:
     assert tables["Data"]["training samples"] == "700"
     assert tables["Model"]["architecture"] == "PNA"
     assert tables["Training"]["optimiser"] == "AdamW"
-    assert tables["Command"] == {"": "hydria train lsms"}
+    assert tables["Run"]["command"] == "hydria train lsms"
+    assert tables["Run"]["config sha256"] == "d2a84f4b8b650937…"
     assert tables["Run"]["launch"] == "torchrun"
     assert tables["Versions"]["torch"] == "2.13.0"
     assert tables["Ranks"]["rank 1"] == "node-17, cpu (x86_64), cores 2, threads 1"
