@@ -1,0 +1,46 @@
+"""From a spec to a model."""
+
+from __future__ import annotations
+
+import torch
+
+from hydria.config.spec import ModelSpec
+from hydria.core.errors import ConfigError, Problem
+from hydria.models.base import MessagePassingStack
+from hydria.models.registry import ARCHITECTURES
+
+DTYPES = {"fp32": torch.float32, "fp64": torch.float64, "bf16": torch.float32}
+
+# options of a config that no model here has: refused, never ignored
+UNAVAILABLE = ("global_attn_engine", "use_graph_attr_conditioning", "enable_interatomic_potential")
+
+
+def build_model(spec: ModelSpec) -> MessagePassingStack:
+    """Make the model that `spec` describes, with fresh weights from torch's generator.
+
+    Returns:
+        A module whose `forward(batch)` gives one tensor per head of `spec.heads`: (G, dim) for
+        graph heads, (N, dim) for node heads; with `gaussian_nll` 2·dim columns, the means and
+        then the roots of the variances. Parameters are float64 with precision `fp64`, else
+        float32.
+
+    Raises:
+        HydriaError: if the architecture, or an option asked for, is not there.
+    """
+    _refuse_unavailable(spec)
+    stack: type[MessagePassingStack] = ARCHITECTURES.load(spec.architecture.mpnn_type)
+    return stack(spec).to(DTYPES[spec.precision])
+
+
+def _refuse_unavailable(spec: ModelSpec) -> None:
+    problems = [
+        Problem(
+            f"NeuralNetwork.Architecture.{option}",
+            f"expected it off, because {spec.architecture.mpnn_type} has no such option, "
+            f"got {getattr(spec.architecture, option)!r}",
+        )
+        for option in UNAVAILABLE
+        if getattr(spec.architecture, option)
+    ]
+    if problems:
+        raise ConfigError(problems)

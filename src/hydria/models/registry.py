@@ -1,0 +1,13 @@
+"""The architectures by `mpnn_type`; each entry is a `MessagePassingStack`."""
+
+from __future__ import annotations
+
+from hydria.core.registry import Registry
+
+ARCHITECTURES = Registry(
+    "architecture",
+    {
+        "PNA": "hydria.models.pna:PNAStack",
+        "SchNet": "hydria.models.schnet:SchNetStack",
+    },
+)

@@ -1,0 +1,34 @@
+"""Bases that expand distances."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class GaussianBasis(nn.Module):
+    """Gaussians centred evenly on [0, cutoff], as wide as their spacing.
+
+    Source: Schütt et al. 2017, arXiv:1706.08566, eq. (4).
+    """
+
+    centers: Tensor
+
+    def __init__(self, cutoff: float, num_basis: int) -> None:
+        """Place the Gaussians.
+
+        Args:
+            cutoff: last centre, Å.
+            num_basis: number of Gaussians.
+        """
+        super().__init__()
+        # in float64, so that a model made in float32 and used in float64 has exact centres
+        centers = torch.linspace(0.0, cutoff, num_basis, dtype=torch.float64)
+        self.register_buffer("centers", centers)
+        self.cutoff = cutoff
+
+    def forward(self, lengths: Tensor) -> Tensor:
+        """Expand (E,) distances into (E, num_basis) values in (0, 1]."""
+        # from the centres, which a loaded state may have rounded to another precision
+        width = self.centers[1] - self.centers[0] if len(self.centers) > 1 else self.cutoff
+        return torch.exp((lengths.unsqueeze(-1) - self.centers).square() * (-0.5 / width**2))

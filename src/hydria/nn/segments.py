@@ -1,0 +1,146 @@
+"""Reductions over rows that lie in contiguous runs: edges by target, nodes by graph.
+
+All results are differentiable twice. Sums go through `index_add`; on a CPU smallest and largest
+values are taken over a padded (segments, longest run) view, which costs a tenth of
+`torch.segment_reduce` there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+# beyond this ratio of padded to real rows the padding costs more than it saves
+MAX_PADDING = 8
+
+# the variance below which a standard deviation counts as zero, as in torch-geometric
+MIN_VARIANCE = 1e-5
+
+
+class Segments:
+    """Rows 0 … R-1 grouped into S contiguous runs, some of them perhaps empty.
+
+    Attributes:
+        index: (R,) int64, the segment of each row, ascending.
+        num_segments: S.
+    """
+
+    def __init__(self, index: Tensor, num_segments: int, offsets: Tensor | None = None) -> None:
+        self.index = index
+        self.num_segments = num_segments
+        self._offsets = offsets
+
+    @cached_property
+    def offsets(self) -> Tensor:
+        """(S + 1,) int64, the first row of each segment, then R."""
+        if self._offsets is not None:
+            return self._offsets
+        bounds = torch.arange(self.num_segments + 1, device=self.index.device)
+        return torch.searchsorted(self.index, bounds)
+
+    @cached_property
+    def counts(self) -> Tensor:
+        """(S,) int64, rows of each segment."""
+        return self.offsets.diff()
+
+    @cached_property
+    def padding(self) -> Tensor | None:
+        """(S, longest) row numbers, short segments repeating their last row; None: do not pad."""
+        if self.index.device.type != "cpu" or not len(self.index):
+            return None
+        longest = int(self.counts.max())
+        if longest * self.num_segments > MAX_PADDING * len(self.index):
+            return None
+        step = torch.arange(longest).minimum((self.counts - 1).clamp_min(0).unsqueeze(1))
+        return (self.offsets[:-1, None] + step).clamp_max(len(self.index) - 1)
+
+    def spread(self, values: Tensor) -> Tensor:
+        """Give each row the value of its segment: (S, …) → (R, …)."""
+        return values.index_select(0, self.index)
+
+
+def segment_sum(values: Tensor, segments: Segments) -> Tensor:
+    """Sum rows by segment: (R, …) → (S, …); empty segments give 0."""
+    total = values.new_zeros(segments.num_segments, *values.shape[1:])
+    return total.index_add(0, segments.index, values)
+
+
+def segment_mean(values: Tensor, segments: Segments) -> Tensor:
+    """Average rows by segment: (R, …) → (S, …); empty segments give 0."""
+    counts = segments.counts.clamp_min(1).to(values.dtype)
+    return segment_sum(values, segments) / counts.view(-1, *[1] * (values.dim() - 1))
+
+
+def segment_mean_std(values: Tensor, segments: Segments) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (of the population) of rows by segment.
+
+    Args:
+        values: (R, C).
+        segments: the S runs.
+
+    Returns:
+        Two (S, C); a variance up to 1e-5 counts as zero, with zero gradient, because the
+        root's gradient has no bound there.
+    """
+    mean = segment_mean(values, segments)
+    variance = segment_mean(values.square(), segments) - mean.square()
+    root = variance.clamp_min(MIN_VARIANCE).sqrt()
+    return mean, root.masked_fill(variance <= MIN_VARIANCE, 0.0)
+
+
+def segment_min_max(values: Tensor, segments: Segments) -> tuple[Tensor, Tensor]:
+    """Smallest and largest rows by segment, each (R, C) → (S, C); empty segments give 0.
+
+    Rows that share an extreme value share its gradient.
+    """
+    apply = cast(Callable[[Tensor, Segments], tuple[Tensor, Tensor]], _MinMax.apply)
+    return apply(values, segments)
+
+
+class _MinMax(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, segments: Segments) -> tuple[Tensor, Tensor]:
+        smallest, largest = _extremes(values, segments)
+        filled = segments.counts.unsqueeze(1) > 0
+        smallest, largest = smallest.where(filled, 0), largest.where(filled, 0)
+        ctx.segments = segments
+        ctx.save_for_backward(values, smallest, largest)
+        return smallest, largest
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        values, *extremes = ctx.saved_tensors
+        to_smallest, to_largest = (
+            _routed(grad, values, extreme, ctx.segments)
+            for grad, extreme in zip(grads, extremes, strict=True)
+        )
+        return to_smallest + to_largest, None
+
+
+def _extremes(values: Tensor, segments: Segments) -> tuple[Tensor, Tensor]:
+    """Smallest and largest rows; what empty segments give is undefined."""
+    if not len(values):
+        nothing = values.new_zeros(segments.num_segments, values.shape[1])
+        return nothing, nothing
+    if segments.padding is None:
+        smallest, largest = (
+            torch.segment_reduce(values, kind, offsets=segments.offsets, axis=0)
+            for kind in ("min", "max")
+        )
+        return smallest, largest
+    padded = values.index_select(0, segments.padding.flatten())
+    padded = padded.view(*segments.padding.shape, values.shape[1])  # (S, longest, C)
+    return padded.amin(1), padded.amax(1)
+
+
+def _routed(grad: Tensor, values: Tensor, extremes: Tensor, segments: Segments) -> Tensor:
+    """Send the gradient of each extreme to the rows that reach it, in equal shares."""
+    with torch.no_grad():
+        # 1 where equal, else 0; a comparison into booleans is four times slower on a CPU
+        hits = (values - segments.spread(extremes)).sign_().abs_().neg_().add_(1.0)
+        shares = segment_sum(hits, segments).clamp_min(1.0)
+    return hits * segments.spread(grad / shares)
