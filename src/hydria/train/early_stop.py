@@ -23,6 +23,11 @@ class EarlyStop:
             self.best, self.waited = loss, 0
         else:
             self.waited += 1
+        return self.exhausted
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the patience is at its end."""
         return self.patience is not None and self.waited >= self.patience
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,0 +1,112 @@
+"""One optimiser step on a global batch, of which this rank has a part."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from hydria.config.training import Training
+from hydria.runtime.collectives import global_sum, is_distributed
+from hydria.runtime.process_group import World
+from hydria.train.optim import build_optimizer
+from hydria.train.schedules import build_schedule
+from hydria.train.task import Task
+
+# torch 2.13 renamed it
+BROADCAST = next(
+    name
+    for name in ("forward_sync_buffers", "broadcast_buffers")
+    if name in inspect.signature(DistributedDataParallel).parameters
+)
+DTYPES = {"fp32": torch.float32, "bf16": torch.float32, "fp64": torch.float64}
+
+
+class Stepper:
+    """Model, optimiser and schedule on the device of this rank.
+
+    Attributes:
+        model: the plain model, for evaluation and checkpoints.
+        optimizer, schedule: what `Training.Optimizer` and `Training.Scheduler` describe.
+    """
+
+    def __init__(self, task: Task, settings: Training, world: World) -> None:
+        self.task = task
+        self.device = world.device
+        self.dtype = DTYPES[settings.precision]
+        self.model = task.model.to(device=self.device, dtype=self.dtype)
+        self.optimizer = build_optimizer(self.model.parameters(), settings.optimizer)
+        self.schedule = build_schedule(self.optimizer, settings.scheduler, settings.num_epoch)
+        self._weights = task.weights.to(self.device, self.dtype)
+        self._clip = settings.clip_grad_norm
+        self._bf16 = settings.precision == "bf16"
+        self._parallel = _distributed(self.model, task, world) if is_distributed() else self.model
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """bf16 where it is asked for."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._bf16)
+
+    def to_device(self, batch: Any) -> Any:
+        """The batch on the device and in the precision of the model."""
+        return batch.to(self.device, dtype=self.dtype, non_blocking=True)
+
+    def train(self, batch: Any, counts: Tensor) -> Tensor:
+        """One step.
+
+        Args:
+            batch: this rank's part, on the device.
+            counts: (T,) elements of each term in the global batch.
+
+        Returns:
+            (T,) sums of each term over the global batch, without gradient.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        with self.autocast():
+            outputs = self._parallel(batch)
+        sums = global_sum(self.task.loss_sums(outputs, batch))
+        means = self.task.finish(sums / counts.to(sums))
+        loss = (self._weights * means).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self._clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self._clip)
+        self.optimizer.step()
+        return sums.detach()
+
+    @torch.no_grad()
+    def evaluate(
+        self, batches: Iterable[Any], each: Callable[[Any, Any], None] | None = None
+    ) -> Tensor:
+        """Sums of each term over the parts of all ranks, (T,) float64.
+
+        Args:
+            batches: this rank's parts.
+            each: is given (outputs, batch) of every part.
+        """
+        self.model.eval()
+        sums = torch.zeros(len(self.task.terms), dtype=torch.float64, device=self.device)
+        for batch in map(self.to_device, batches):
+            with self.autocast():
+                outputs = self.model(batch)
+            sums += self.task.loss_sums(outputs, batch)
+            if each is not None:
+                each(outputs, batch)
+        self.model.train()
+        return global_sum(sums)
+
+
+def _distributed(model: nn.Module, task: Task, world: World) -> nn.Module:
+    return DistributedDataParallel(
+        model,
+        device_ids=None if world.device.type == "cpu" else [world.device],
+        process_group=world.gradient_group,
+        # statistics of the global batch are equal everywhere; local ones follow rank 0
+        **{BROADCAST: not task.synchronised},
+        gradient_as_bucket_view=True,
+        # finds parameters that no output depends on once, not in every step
+        static_graph=True,
+    )

@@ -1,0 +1,55 @@
+"""What the training loop asks of a workload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Ids = NDArray[np.int64]
+SPLITS = ("train", "validate", "test")
+
+
+class Task(Protocol):
+    """Data, model and loss of one run, on one rank.
+
+    A loss is a weighted sum of terms (one per head, say). Each term is a mean over the elements
+    of the global batch: the task gives the sum over its own part and the global count, the loop
+    adds the sums of all ranks.
+
+    Attributes:
+        model: the network; the loop moves it to its device and wraps it.
+        terms: names of the loss terms.
+        weights: (T,) their weights.
+        facts: JSON-able description of the model; two runs with equal facts can exchange states.
+        global_batch_size: samples of a step over all ranks.
+        synchronised: whether batch statistics are those of the global batch.
+    """
+
+    model: nn.Module
+    terms: Sequence[str]
+    weights: Tensor
+    facts: Mapping[str, Any]
+    global_batch_size: int
+    synchronised: bool
+
+    def order(self, epoch: int) -> list[Ids]:
+        """Global batches of the training set in this epoch, whatever the number of ranks."""
+
+    def fixed(self, split: str) -> list[Ids]:
+        """Global batches of a split in its own order."""
+
+    def batches(self, global_batches: Sequence[Ids]) -> Iterator[Any]:
+        """This rank's part of each global batch, possibly empty, assembled ahead."""
+
+    def counts(self, ids: Ids) -> Tensor:
+        """(T,) float64: elements of each term in these samples."""
+
+    def loss_sums(self, outputs: Any, batch: Any) -> Tensor:
+        """(T,) sums of each term over this part, differentiable."""
+
+    def finish(self, means: Tensor) -> Tensor:
+        """(T,) means over a global batch → (T,) losses; a root for the root mean square."""
