@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -99,8 +100,9 @@ def energy(crystal: Crystal) -> float:
     from ase.units import Rydberg
 
     cell = np.eye(3) * crystal.edge
-    atoms = Atoms(numbers=crystal.numbers.astype(int), positions=crystal.pos, cell=cell, pbc=True)
-    atoms.calc = EMT()
+    numbers = crystal.numbers.astype(int)
+    atoms: Any = Atoms(numbers=numbers, positions=crystal.pos, cell=cell, pbc=True)
+    atoms.calc = EMT()  # type: ignore[no-untyped-call]
     return float(atoms.get_potential_energy()) / float(Rydberg)
 
 
@@ -113,9 +115,8 @@ def local_columns(crystal: Crystal) -> tuple[Floats, Floats]:
         electrons_i = Z_i + TRANSFER sum_j (chi_i - chi_j) w(r_ij)   (adds up to neutrality)
         moment_i    = 1 / (1 + sum_j s_j w(r_ij))                    (closes as others come near)
     """
-    kinds = np.unique(crystal.numbers).astype(int)
-    chi = _by_element(crystal.numbers, {kind: ELECTRONEGATIVITY[kind] for kind in kinds})
-    screening = _by_element(crystal.numbers, {kind: SCREENING[kind] for kind in kinds})
+    chi = _by_element(crystal.numbers, ELECTRONEGATIVITY)
+    screening = _by_element(crystal.numbers, SCREENING)
     weights = _pair_weights(crystal)  # (32, 32)
     electrons = crystal.numbers + TRANSFER * (chi * weights.sum(axis=1) - weights @ chi)
     return electrons, 1.0 / (1.0 + weights @ screening)
@@ -133,4 +134,5 @@ def _pair_weights(crystal: Crystal) -> Floats:
     distance = np.sqrt((vectors**2).sum(axis=-1))
     near = (distance < CUTOFF) & (distance > 0)
     weight = np.exp(-((distance / RANGE) ** 2)) * 0.5 * (1 + np.cos(np.pi * distance / CUTOFF))
-    return np.where(near, weight, 0.0).sum(axis=0)
+    total: Floats = np.where(near, weight, 0.0).sum(axis=0)
+    return total

@@ -1,7 +1,8 @@
 """The data of Zuo et al. (J. Phys. Chem. A 124 (2020) 731, arXiv:1906.08888) as extended XYZ.
 
-The source is a JSON list of pymatgen structures with energy (eV), forces (eV/Å) and `virial_stress`,
-six numbers whose order, sign and unit it does not state; they are passed on as they are.
+The source is a JSON list of pymatgen structures with energy (eV), forces (eV/Å) and
+`virial_stress`, six numbers whose order, sign and unit it does not state; they are passed on as
+they are.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ from typing import Any
 
 from hydria.core.errors import DataError
 
+# one revision, so that the content behind an address never changes
+PUBLISHED = (
+    "https://raw.githubusercontent.com/materialsvirtuallab/mlearn/"
+    "a04d3b6ecaac47c27aa8f7e452c16a5c9a2a8cff/data"
+)
 # every so-many-th structure of a group of the source's training set validates instead
 VALIDATE_EACH = 9
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,6 @@ from hydria.data.structures import Floats, Structures
 
 # a feature whose name ends so is divided by the number of atoms of its structure
 SCALED = "_scaled_num_nodes"
-
-Kind = Literal["node", "graph"]
 
 
 @dataclass(frozen=True)
@@ -49,18 +48,24 @@ class Scale:
     def undo(self, values: NDArray[Any]) -> Floats:
         """Back to the units of the data, in float64."""
         if self.factor == 0.0:
-            return np.full(values.shape, self.minimum)
+            return np.asarray(values, np.float64) + self.minimum
         return (np.asarray(values, np.float64) - self.low) / self.factor + self.minimum
 
+    def to_json(self) -> list[float]:
+        """Its four numbers, as kept in the attributes of a store."""
+        return [self.minimum, self.maximum, self.low, self.high]
 
-def to_json(scales: dict[str, Scale]) -> dict[str, list[float]]:
-    """Name → [minimum, maximum, low, high], as kept in the attributes of a store."""
-    return {name: [s.minimum, s.maximum, s.low, s.high] for name, s in scales.items()}
 
+def denormalise(attrs: Mapping[str, Any], column: str, values: NDArray[Any]) -> Floats:
+    """Values of a column of a store in the units of its data.
 
-def from_json(attrs: dict[str, list[float]]) -> dict[str, Scale]:
-    """What `to_json` wrote."""
-    return {name: Scale(*numbers) for name, numbers in attrs.items()}
+    Args:
+        attrs: the attributes of the store.
+        column: name of the column, such as `y.energy`.
+        values: targets or predictions on the scale of the store.
+    """
+    numbers = attrs.get("scales", {}).get(column)
+    return np.asarray(values, np.float64) if numbers is None else Scale(*numbers).undo(values)
 
 
 def scale_by_num_nodes(structures: Structures) -> Structures:
@@ -71,6 +76,7 @@ def scale_by_num_nodes(structures: Structures) -> Structures:
         structures,
         node={n: v / per_node if SCALED in n else v for n, v in structures.node.items()},
         graph={n: v / atoms if SCALED in n else v for n, v in structures.graph.items()},
+        units={n: f"{u}/atom" if SCALED in n else u for n, u in structures.units.items()},
     )
 
 
@@ -79,9 +85,7 @@ def fit(features: dict[str, Floats], value_range: tuple[float, float]) -> dict[s
     return {name: Scale.of(values, *value_range) for name, values in features.items()}
 
 
-def normalise(
-    features: dict[str, Floats], scales: dict[str, Scale]
-) -> dict[str, Floats]:
+def normalise(features: dict[str, Floats], scales: dict[str, Scale]) -> dict[str, Floats]:
     """Every feature on its scale; those without one as they are."""
     return {
         name: scales[name].apply(values) if name in scales else values
@@ -115,4 +119,3 @@ def _not_finite(where: str, name: str, values: Floats, count: int) -> DataError:
         f"{where}: expected finite numbers for {name!r}, got {got} ({count} such in all). "
         "Hint: take the structure out of the raw data or repair it"
     )
-

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hydria.core.errors import DataError
 from hydria.data.structures import Structures
 
 Ids = NDArray[np.int64]
 SETS = ("train", "validate", "test")
+PERC_TRAIN = "NeuralNetwork.Training.perc_train"
 
 
 def by_fraction(count: int, perc_train: float, seed: int) -> dict[str, Ids]:
@@ -24,10 +25,10 @@ def by_fraction(count: int, perc_train: float, seed: int) -> dict[str, Ids]:
         DataError: if a set would be empty.
     """
     everything = np.arange(count)
-    return _checked(_cut([everything], perc_train, seed), perc_train)
+    return _checked(_cut([everything], perc_train, seed), PERC_TRAIN)
 
 
-def by_composition(keys: Sequence[int], perc_train: float, seed: int) -> dict[str, Ids]:
+def by_composition(keys: ArrayLike, perc_train: float, seed: int) -> dict[str, Ids]:
     """Split so that each composition with three members or more is represented in all sets.
 
     Args:
@@ -43,22 +44,28 @@ def by_composition(keys: Sequence[int], perc_train: float, seed: int) -> dict[st
     small = [group for group in groups if len(group) < len(SETS)]
     large = [group for group in groups if len(group) >= len(SETS)]
     pooled = [np.concatenate(small)] if small else []
-    return _checked(_cut([*large, *pooled], perc_train, seed), perc_train)
+    return _checked(_cut([*large, *pooled], perc_train, seed), PERC_TRAIN)
 
 
-def given(counts: Mapping[str, int]) -> dict[str, Ids]:
-    """Consecutive ids for sets that come as files of their own.
+def given(counts: Mapping[str, int], ids: Ids) -> dict[str, Ids]:
+    """Sets that come as files of their own.
+
+    Args:
+        counts: samples of each set, numbered one set after the other.
+        ids: those of them to use.
 
     Raises:
         DataError: if a set is empty.
     """
     ends = np.cumsum([counts[name] for name in SETS])
-    return {
-        name: np.arange(end - counts[name], end) for name, end in zip(SETS, ends, strict=True)
+    splits = {
+        name: ids[(ids >= end - counts[name]) & (ids < end)]
+        for name, end in zip(SETS, ends, strict=True)
     }
+    return _checked(splits, "Dataset.path and subsample_percentage")
 
 
-def sample_by_composition(keys: Sequence[int], fraction: float, seed: int) -> Ids:
+def sample_by_composition(keys: ArrayLike, fraction: float, seed: int) -> Ids:
     """Sorted ids of a part of the data that keeps its mixture of compositions."""
     rng = _generator(seed)
     chosen = []
@@ -118,13 +125,13 @@ def _generator(seed: int) -> np.random.RandomState:
     return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
 
 
-def _checked(splits: dict[str, Ids], perc_train: float) -> dict[str, Ids]:
+def _checked(splits: dict[str, Ids], setting: str) -> dict[str, Ids]:
     empty = [name for name in SETS if not len(splits[name])]
     if empty:
         count = sum(map(len, splits.values()))
         raise DataError(
-            f"Training.perc_train: expected a value that leaves no set empty, got {perc_train:g} "
-            f"for {count} structures, which leaves {' and '.join(empty)} empty. "
-            "Hint: another perc_train, more data, or Dataset.path with train, validate and test"
+            f"{setting}: expected training, validation and test sets that are not empty, got "
+            f"nothing for {' and '.join(empty)} of {count} structures. Hint: more data, another "
+            "Training.perc_train, or Dataset.path with train, validate and test"
         )
     return splits

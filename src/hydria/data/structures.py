@@ -26,6 +26,7 @@ class Structures:
         pbc: (G, 3) periodicity per axis; None together with `cell`.
         node: feature name → (N, dim).
         graph: feature name → (G, dim).
+        units: feature name → unit, for those whose unit the format fixes.
     """
 
     names: tuple[str, ...]
@@ -36,6 +37,7 @@ class Structures:
     pbc: NDArray[np.bool_] | None = None
     node: dict[str, Floats] = field(default_factory=dict)
     graph: dict[str, Floats] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -79,4 +81,5 @@ def join(parts: Sequence[Structures]) -> Structures:
         pbc=np.concatenate(pbcs) if pbcs else None,
         node={name: np.concatenate([p.node[name] for p in parts]) for name in parts[0].node},
         graph={name: np.concatenate([p.graph[name] for p in parts]) for name in parts[0].graph},
+        units=parts[0].units,
     )

@@ -55,7 +55,9 @@ def read_with_table(
     graph: dict[str, Floats] = {}
     if dataset.graph_features.name:
         rows = [
-            select(first_line_numbers(beside), dataset.graph_features, str(beside), "graph_features")
+            select(
+                first_line_numbers(beside), dataset.graph_features, str(beside), "graph_features"
+            )
             for beside in map(graph_file, files)
         ]
         graph = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}

@@ -28,6 +28,8 @@ from hydria.data.structures import Floats, Structures, join, pointers
 PROTONS = 0
 POSITION = (2, 3, 4)
 FILES_AT_A_TIME = 4096
+GRAPH_UNITS = {0: "Ry"}
+NODE_UNITS = {5: "e", 6: "μB"}
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,17 @@ def _structures(
         pos=np.ascontiguousarray(table.atoms[:, 1 : 1 + len(POSITION)]),
         node=node,
         graph=_split(table.header, dataset.graph_features),
+        units=_units(dataset.graph_features, GRAPH_UNITS)
+        | _units(dataset.node_features, NODE_UNITS),
     )
+
+
+def _units(features: Features, by_column: dict[int, str]) -> dict[str, str]:
+    return {
+        name: by_column[first]
+        for name, first in zip(features.name, features.column_index, strict=True)
+        if first in by_column
+    }
 
 
 def _split(values: Floats, features: Features) -> dict[str, Floats]:

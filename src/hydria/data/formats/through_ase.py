@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 ASE_FORMATS = {"extxyz": "extxyz", "CIF": "cif", "POSCAR": "vasp"}
 NODE_ALIASES = {"atomic_numbers": "numbers", "num_of_protons": "numbers"}
 GRAPH_ALIASES = {"total_energy": "energy"}
+UNITS = {
+    "energy": "eV", "total_energy": "eV", "free_energy": "eV", "forces": "eV/Å",
+    "stress": "eV/Å³", "positions": "Å", "volume": "Å³", "masses": "u", "initial_magmoms": "μB",
+    "magmoms": "μB", "initial_charges": "e", "charges": "e",
+}  # fmt: skip
 
 
 def read(path: Path, dataset: Dataset) -> Structures:
@@ -43,12 +48,18 @@ def read(path: Path, dataset: Dataset) -> Structures:
         single = len(found) == 1
         names += [file.name if single else f"{file.name}#{index}" for index in range(len(found))]
         frames += found
+    asked = (*dataset.node_features.name, *dataset.graph_features.name)
     return to_structures(
         names,
         frames,
         node=_collect(names, frames, dataset.node_features, "node_features", _node_value),
         graph=_collect(names, frames, dataset.graph_features, "graph_features", _graph_value),
+        units={name: UNITS[plain] for name in asked if (plain := _plain(name)) in UNITS},
     )
+
+
+def _plain(feature: str) -> str:
+    return feature.replace(SCALED, "")
 
 
 def load_frames(file: Path, ase_format: str | None) -> list[Atoms]:
@@ -79,6 +90,7 @@ def to_structures(
     frames: Sequence[Atoms],
     node: dict[str, Floats],
     graph: dict[str, Floats],
+    units: dict[str, str] | None = None,
 ) -> Structures:
     """Columns of ASE frames with the given features."""
     cells = np.array([frame.cell.array for frame in frames])
@@ -91,6 +103,7 @@ def to_structures(
         pbc=np.array([frame.pbc for frame in frames]) if cells.any() else None,
         node=node,
         graph=graph,
+        units=units or {},
     )
 
 
@@ -106,7 +119,7 @@ def _collect(
         values = []
         for name, frame in zip(names, frames, strict=True):
             try:
-                value = value_of(frame, feature.removesuffix(SCALED))
+                value = value_of(frame, _plain(feature))
             except (KeyError, TypeError, ValueError) as err:
                 raise DataError(
                     f"{name}: Dataset.{section} asks for {feature!r}, which is not there as "
@@ -141,7 +154,7 @@ def _graph_value(frame: Atoms, name: str) -> Floats:
     name = GRAPH_ALIASES.get(name, name)
     results = _results(frame)
     if name == "volume":
-        value = frame.get_volume()
+        value = abs(np.linalg.det(frame.cell.array))
     else:
         value = results[name] if name in results else frame.info[name]
     return np.asarray(value, dtype=np.float64).reshape(1, -1)

@@ -31,4 +31,4 @@ def read(path: Path, dataset: Dataset) -> Structures:
 
 
 def _table(_: Path, frame: Atoms) -> Floats:
-    return frame.numbers[:, None].astype(np.float64)
+    return np.asarray(frame.numbers[:, None], dtype=np.float64)

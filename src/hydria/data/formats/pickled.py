@@ -1,0 +1,166 @@
+"""HydraGNN's pickles of `torch_geometric` samples, or a bare list of them.
+
+HydraGNN writes three objects: minimum and maximum of the node features, the same of the graph
+features, and the samples, whose `x` holds all node features and `y` all graph features in the order
+of the config, scaled to [0, 1]. With the bounds the features come back in their own units here.
+
+Only classes that such samples consist of are restored: a pickle can name any function, and loading
+it would call it.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hydria.config.dataset import Dataset, Features
+from hydria.core.errors import DataError
+from hydria.data.formats.files import raw_files, read_bytes
+from hydria.data.normalise import Scale
+from hydria.data.structures import Floats, Structures, join, pointers
+
+# names of a lattice in HydraGNN's samples
+CELLS = ("cell", "supercell_size")
+SAFE = {
+    ("torch._utils", "_rebuild_tensor_v2"),
+    ("torch._utils", "_rebuild_tensor"),
+    ("torch", "Size"),
+    ("torch", "device"),
+    ("torch.serialization", "_get_layout"),
+    ("builtins", "set"),
+    ("builtins", "slice"),
+    ("_codecs", "encode"),
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    """Restores tensors, arrays and samples, and refuses everything else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        import torch
+
+        if (module, name) == ("torch.storage", "_load_from_bytes"):
+            return lambda content: torch.load(io.BytesIO(content), weights_only=True)
+        is_dtype = module == "torch" and (
+            isinstance(getattr(torch, name, None), torch.dtype) or name.endswith("Storage")
+        )
+        if is_dtype or (module, name) in SAFE or _is_data_class(module, name):
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"refuses to restore {module}.{name}")
+
+
+def _is_data_class(module: str, name: str) -> bool:
+    numpy_parts = {"ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer"}
+    return (
+        module.startswith("torch_geometric.data.")
+        or (module == "collections" and name in {"OrderedDict", "defaultdict", "deque"})
+        or (module.split(".")[0] == "numpy" and name in numpy_parts)
+    )
+
+
+def read(path: Path, dataset: Dataset) -> Structures:
+    """Read the samples of one pickle, or of every `.pkl` file under a folder.
+
+    Raises:
+        DataError: if a file is no such pickle, holds objects of other kinds, or its samples do not
+            have the features that the config names.
+    """
+    return join([_read_file(file, dataset) for file in raw_files(path, ".pkl")])
+
+
+def _read_file(file: Path, dataset: Dataset) -> Structures:
+    objects = list(_objects(file))
+    samples = objects[-1] if objects else None
+    if not isinstance(samples, Sequence) or not samples or not hasattr(samples[0], "pos"):
+        raise DataError(
+            f"{file}: expected a pickled list of torch_geometric samples with positions, got "
+            f"{type(samples).__name__}"
+        )
+    node = _features(file, [_rows(sample.x) for sample in samples], dataset.node_features)
+    graph = {}
+    if dataset.graph_features.name:
+        rows = [_rows(getattr(sample, "y", None)).reshape(1, -1) for sample in samples]
+        graph = _features(file, rows, dataset.graph_features)
+    if len(objects) == 3:
+        node = _in_own_units(node, objects[0])
+        graph = _in_own_units(graph, objects[1])
+    cells = _cells(samples)
+    return Structures(
+        names=tuple(f"{file.name}#{index}" for index in range(len(samples))),
+        node_ptr=pointers([len(sample.pos) for sample in samples]),
+        numbers=_numbers(samples, next(iter(node.values()), None)),
+        pos=np.concatenate([_rows(sample.pos) for sample in samples]),
+        cell=cells,
+        pbc=None if cells is None else np.array([_pbc(sample) for sample in samples]),
+        node=node,
+        graph=graph,
+    )
+
+
+def _objects(file: Path) -> Iterator[Any]:
+    stream = io.BytesIO(read_bytes(file))
+    while stream.tell() < stream.getbuffer().nbytes:
+        try:
+            yield _Unpickler(stream).load()
+        except Exception as err:  # a damaged pickle can raise anything
+            raise DataError(f"{file}: expected a pickle, got {type(err).__name__}: {err}") from err
+
+
+def _rows(values: Any) -> Floats:
+    return np.empty(0) if values is None else np.asarray(values, dtype=np.float64)
+
+
+def _features(file: Path, rows: Sequence[Floats], features: Features) -> dict[str, Floats]:
+    """Split the columns of all samples by the features of the config, in their order."""
+    width = sum(features.dim)
+    for index, values in enumerate(rows):
+        if values.ndim != 2 or values.shape[1] < width:
+            raise DataError(
+                f"{file}#{index}: expected {width} columns for the features "
+                f"{', '.join(features.name)}, got shape {values.shape}"
+            )
+    table = np.concatenate(rows)
+    ends = np.cumsum(features.dim)
+    return {
+        name: table[:, end - dim : end]
+        for name, dim, end in zip(features.name, features.dim, ends, strict=True)
+    }
+
+
+def _in_own_units(features: dict[str, Floats], bounds: Any) -> dict[str, Floats]:
+    """Undo HydraGNN's scaling; `bounds` is (2, features): smallest and largest values."""
+    limits = np.asarray(bounds, dtype=np.float64)
+    if limits.shape != (2, len(features)):
+        return features
+    return {
+        name: Scale(*limits[:, index].tolist()).undo(values)
+        for index, (name, values) in enumerate(features.items())
+    }
+
+
+def _numbers(samples: Sequence[Any], first: Floats | None) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """Atomic numbers, or else the first node feature, which tells atom types apart."""
+    for name in ("atomic_numbers", "z"):
+        if getattr(samples[0], name, None) is not None:
+            found = np.concatenate([_rows(getattr(sample, name)).ravel() for sample in samples])
+            return found.astype(np.int32)
+    if first is None:
+        return np.zeros(sum(len(sample.pos) for sample in samples), dtype=np.int32)
+    return np.unique(first[:, 0].round(6), return_inverse=True)[1].astype(np.int32)
+
+
+def _cells(samples: Sequence[Any]) -> Floats | None:
+    name = next((name for name in CELLS if getattr(samples[0], name, None) is not None), None)
+    if name is None:
+        return None
+    return np.array([_rows(getattr(sample, name)).reshape(3, 3) for sample in samples])
+
+
+def _pbc(sample: Any) -> list[bool]:
+    given = getattr(sample, "pbc", None)
+    return [True] * 3 if given is None else np.asarray(given, dtype=bool).ravel().tolist()

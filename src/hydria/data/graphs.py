@@ -1,0 +1,248 @@
+"""Structures to training-ready graphs: neighbours, inputs and targets as columns of a store."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from hydria.config.architectures import AnyArchitecture
+from hydria.config.dataset import Dataset, Features, VariablesOfInterest
+from hydria.config.run import RunConfig
+from hydria.core.errors import ConfigError, DataError, Problem
+from hydria.data.normalise import Scale, fit, normalise
+from hydria.data.store import GraphStore
+from hydria.data.structures import Floats, Structures
+from hydria.graph.neighbors import EdgeSets, radius_graphs
+
+log = logging.getLogger(__name__)
+
+Columns = dict[str, NDArray[Any]]
+OUTPUT = "y."
+
+
+def build_graphs(structures: Structures, config: RunConfig) -> GraphStore:
+    """Graphs of all structures, with features and targets on their scales.
+
+    Features named `_scaled_num_nodes` are expected to be divided already.
+
+    The columns are `x` (N, F), `pos` (N, 3), `z` (N,) atomic numbers and `y.<output>` of nodes;
+    `edge_shifts` (E, 3) when periodic, `edge_attr` (E, 1) with edge features; `cell`, `pbc` and
+    `y.<output>` of graphs. Distances are found in float64, and only then cast.
+
+    Raises:
+        ConfigError: if an index of the config is out of range, or no radius is given.
+        DataError, GraphError: if no graphs can be made of the structures.
+    """
+    dataset, network = config.dataset, config.neural_network
+    check_indices(network.variables_of_interest, dataset)
+    if dataset.rotational_invariance:
+        structures = turned_to_principal_axes(structures)
+    edges = _edges(structures, network.architecture)
+    scales: dict[str, Scale] = {}
+    if dataset.normalize_features:
+        bounds = dataset.normalization_range
+        scales = fit(structures.node, bounds) | fit(structures.graph, bounds)
+    dtype = np.float64 if network.training.precision == "fp64" else np.float32
+    node, graph = _columns(structures, dataset, network.variables_of_interest, scales)
+    return GraphStore(
+        node=_cast(node, dtype) | {"z": structures.numbers},
+        edge=_edge_columns(edges, structures, network.architecture, dtype),
+        graph=_cast(graph, dtype) | _lattice_columns(structures, network.architecture, dtype),
+        node_ptr=structures.node_ptr,
+        edge_ptr=edges.edge_ptr,
+        attrs=_attributes(structures, config, scales),
+    )
+
+
+def check_indices(variables: VariablesOfInterest, dataset: Dataset) -> None:
+    """Refuse inputs and outputs that no feature stands for.
+
+    Raises:
+        ConfigError: with every index that is out of range.
+    """
+    where = "NeuralNetwork.Variables_of_interest"
+    columns = sum(dataset.node_features.dim)
+    problems = [
+        _out_of_range(
+            f"{where}.input_node_features[{place}]", "columns of ", "node", columns, index
+        )
+        for place, index in enumerate(variables.input_node_features)
+        if index >= columns
+    ]
+    counts = {"node": len(dataset.node_features.name), "graph": len(dataset.graph_features.name)}
+    problems += [
+        _out_of_range(f"{where}.output_index[{place}]", "", kind, counts[kind], index)
+        for place, (kind, index) in enumerate(
+            zip(variables.type, variables.output_index, strict=True)
+        )
+        if index >= counts[kind]
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _out_of_range(path: str, of: str, kind: str, count: int, index: int) -> Problem:
+    known = f"0 to {count - 1}" if count else "there are none"
+    return Problem(
+        path,
+        f"expected an index into the {of}{kind} features ({known}), got {index}",
+        f"Dataset.{kind}_features names them",
+    )
+
+
+def _edges(structures: Structures, architecture: AnyArchitecture) -> EdgeSets:
+    path = "NeuralNetwork.Architecture"
+    if architecture.radius is None:
+        raise ConfigError([Problem(f"{path}.radius", "expected a cutoff (Å), got none")])
+    periodic = architecture.periodic_boundary_conditions
+    if periodic and structures.cell is None:
+        raise DataError(
+            f"{path}.periodic_boundary_conditions: expected structures with a lattice, got none. "
+            "Hint: give Dataset.lattice (3 x 3, or a CSV file), or set it to false"
+        )
+    edges = radius_graphs(
+        structures.pos,
+        structures.node_ptr,
+        structures.cell if periodic else None,
+        structures.pbc if periodic else None,
+        cutoff=architecture.radius,
+        max_neighbours=architecture.max_neighbours,
+        names=structures.names,
+    )
+    _report(edges, structures, architecture)
+    return edges
+
+
+def _report(edges: EdgeSets, structures: Structures, architecture: AnyArchitecture) -> None:
+    capped, isolated = np.count_nonzero(edges.capped), int(edges.isolated.sum())
+    if capped:
+        log.warning(
+            "max_neighbours: %d of %d structures have atoms with more than %d neighbours within "
+            "%g Å; only the nearest %d were kept",
+            capped, len(structures), architecture.max_neighbours, architecture.radius,
+            architecture.max_neighbours,
+        )  # fmt: skip
+    if isolated:
+        first = structures.names[int(np.flatnonzero(edges.isolated)[0])]
+        log.warning(
+            "radius: %d atoms of %d structures have no neighbour within %g Å (first in %s); "
+            "they get no messages",
+            isolated, np.count_nonzero(edges.isolated), architecture.radius, first,
+        )  # fmt: skip
+
+
+def _columns(
+    structures: Structures,
+    dataset: Dataset,
+    variables: VariablesOfInterest,
+    scales: dict[str, Scale],
+) -> tuple[Columns, Columns]:
+    scaled = {
+        "node": normalise(structures.node, scales),
+        "graph": normalise(structures.graph, scales),
+    }
+    everything = np.concatenate(list(scaled["node"].values()), axis=1)
+    columns: dict[str, Columns] = {"node": {}, "graph": {}}
+    columns["node"]["x"] = everything[:, list(variables.input_node_features)]
+    columns["node"]["pos"] = structures.pos
+    for output, kind, feature in outputs(dataset, variables):
+        columns[kind][OUTPUT + output] = scaled[kind][feature]
+    return columns["node"], columns["graph"]
+
+
+def outputs(dataset: Dataset, variables: VariablesOfInterest) -> Iterator[tuple[str, str, str]]:
+    """Name, kind ("node" or "graph") and feature of each output."""
+    names = {"node": dataset.node_features.name, "graph": dataset.graph_features.name}
+    for output, kind, index in zip(
+        variables.output_names, variables.type, variables.output_index, strict=True
+    ):
+        yield output, kind, names[kind][index]
+
+
+def _edge_columns(
+    edges: EdgeSets, structures: Structures, architecture: AnyArchitecture, dtype: DTypeLike
+) -> Columns:
+    columns: Columns = {"edge_source": edges.source, "edge_target": edges.target}
+    if architecture.periodic_boundary_conditions:
+        columns["edge_shifts"] = edges.edge_shifts.astype(dtype)
+    if architecture.edge_features and architecture.radius:
+        lengths = edges.edge_len / architecture.radius
+        columns["edge_attr"] = lengths.astype(dtype)[:, None]
+    return columns
+
+
+def _lattice_columns(
+    structures: Structures, architecture: AnyArchitecture, dtype: DTypeLike
+) -> Columns:
+    if structures.cell is None or structures.pbc is None:
+        return {}
+    periodic = architecture.periodic_boundary_conditions
+    return {
+        "cell": structures.cell.astype(dtype),
+        "pbc": structures.pbc if periodic else np.zeros_like(structures.pbc),
+    }
+
+
+def _cast(columns: Columns, dtype: DTypeLike) -> Columns:
+    return {name: np.ascontiguousarray(values, dtype=dtype) for name, values in columns.items()}
+
+
+def _attributes(
+    structures: Structures, config: RunConfig, scales: dict[str, Scale]
+) -> dict[str, Any]:
+    dataset, variables = config.dataset, config.neural_network.variables_of_interest
+    features = {OUTPUT + name: feature for name, _, feature in outputs(dataset, variables)}
+    return {
+        "dataset": dataset.name,
+        "format": dataset.format,
+        "features": features,
+        "units": {c: structures.units[f] for c, f in features.items() if f in structures.units},
+        "scales": {c: scales[f].to_json() for c, f in features.items() if f in scales},
+        "feature_scales": {feature: scale.to_json() for feature, scale in scales.items()},
+    }
+
+
+def turned_to_principal_axes(structures: Structures) -> Structures:
+    """Every structure turned so that its inertia is diagonal, spread largest along x.
+
+    The sign of an axis is chosen by the third moment of the positions along it; the turn is a
+    proper rotation. Vector features are not turned (as in HydraGNN).
+    """
+    owner = np.repeat(np.arange(len(structures)), structures.num_atoms)
+    centred = structures.pos - _means(structures.pos, structures)[owner]
+    moments = np.einsum("ni,nj->nij", centred, centred).reshape(-1, 9)
+    axes = np.linalg.eigh(_means(moments, structures).reshape(-1, 3, 3))[1][:, :, ::-1]
+    skew = _means(np.einsum("ni,nij->nj", centred, axes[owner]) ** 3, structures)
+    axes = axes * np.where(skew < 0, -1.0, 1.0)[:, None, :]
+    axes[:, :, 2] *= np.sign(np.linalg.det(axes))[:, None]
+    cell = structures.cell
+    return replace(
+        structures,
+        pos=np.einsum("ni,nij->nj", centred, axes[owner]),
+        cell=None if cell is None else np.einsum("gai,gij->gaj", cell, axes),
+    )
+
+
+def _means(values: Floats, structures: Structures) -> Floats:
+    """(G, columns) mean of (N, columns) over the atoms of each structure."""
+    sums: Floats = np.add.reduceat(values, structures.node_ptr[:-1], axis=0)
+    return sums / structures.num_atoms[:, None]
+
+
+def feature_minmax(
+    features: Features, values: dict[str, Floats]
+) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
+    """Feature → smallest and largest value of each of its columns."""
+    return {
+        name: (_floats(values[name].min(axis=0)), _floats(values[name].max(axis=0)))
+        for name in features.name
+    }
+
+
+def _floats(values: Floats) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
