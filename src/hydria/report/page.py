@@ -54,6 +54,7 @@ def render(run: RunRecord) -> str:
         scale_note=_scale_note(run),
         loss_curves=_loss_curves(run),
         loss_caption=_loss_caption(run),
+        losses_by_head=_losses_by_head(run),
         heads=[_head(head) for head in run.predictions],
         throughput=plots.throughput(run.epochs) if _has_speed(run) else None,
         speed_caption=_speed_caption(run),
@@ -143,6 +144,11 @@ def _loss_curves(run: RunRecord) -> str | None:
     if not {"train_loss", "val_loss"} & run.epochs.keys():
         return None
     return plots.loss_curves(run.epochs, best_epoch(run))
+
+
+def _losses_by_head(run: RunRecord) -> str | None:
+    heads = [key.partition(".")[2] for key in run.epochs if key.startswith("val_losses.")]
+    return plots.losses_by_head(run.epochs, heads) if len(heads) > 1 else None
 
 
 def _loss_caption(run: RunRecord) -> str:

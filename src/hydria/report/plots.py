@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
+from itertools import cycle
 from typing import Any
 
 import matplotlib
@@ -21,6 +22,7 @@ from hydria.report.record import Array, HeadPredictions
 from hydria.report.tables import number
 
 BLUE, ORANGE, GREEN, INK, GRID = "#0072B2", "#D55E00", "#009E73", "#2b3138", "#dfe3e8"
+CYCLE = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DENSITY = LinearSegmentedColormap.from_list("density", ["#b9d6ea", "#4f9bc9", "#0b5a92", "#05264a"])
 WIDTH = 9.4  # inches; the page shows them at its own width
 SCATTER_POINTS = 2000  # more are drawn as a density
@@ -101,9 +103,32 @@ def loss_curves(epochs: Mapping[str, Array], best_epoch: int | None) -> Figure:
     return figure
 
 
-def _curve(axes: Axes, x: Array, y: Array, colour: str, label: str | None = None) -> None:
+@as_data_uri
+def losses_by_head(epochs: Mapping[str, Array], heads: Sequence[str]) -> Figure:
+    """Training (dashed) and validation loss of each head over the epochs."""
+    figure = Figure(figsize=(WIDTH, 2.8), layout="constrained")
+    axes = figure.subplots()
+    for head, colour in zip(heads, cycle(CYCLE)):
+        for key, line in (("val_losses", "-"), ("train_losses", "--")):
+            values = epochs.get(f"{key}.{head}")
+            if values is not None:
+                label = head if key == "val_losses" else None
+                _curve(axes, epochs["epoch"], values, colour, label, line)
+    drawn = np.concatenate([line.get_ydata() for line in axes.lines])
+    if np.nanmin(drawn) > 0:
+        axes.set_yscale("log")
+    axes.set_ylabel("loss")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    _epoch_axis(axes, epochs["epoch"])
+    return figure
+
+
+def _curve(
+    axes: Axes, x: Array, y: Array, colour: str, label: str | None = None, line: str = "-"
+) -> None:
     """A line, with dots where there are few points: one epoch must be visible too."""
-    axes.plot(x, y, color=colour, label=label, marker="o" if len(x) < 15 else "", markersize=3.5)
+    marker = "o" if len(x) < 15 else ""
+    axes.plot(x, y, line, color=colour, label=label, marker=marker, markersize=3.5)
 
 
 def _epoch_axis(axes: Axes, epoch: Array) -> None:

@@ -55,7 +55,8 @@ class RunRecord:
     """One run folder.
 
     `epochs` has one array for each key of `metrics.jsonl` that ever held a finite number, NaN
-    where it did not; `lost` are the epochs whose training or validation loss was none.
+    where it did not; losses by head are called `val_losses.<head>`. `lost` are the epochs whose
+    training or validation loss was not a number.
     """
 
     path: Path
@@ -82,14 +83,14 @@ def read_run(run_dir: Path) -> RunRecord:
         name: _read_json(run_dir / f"{name}.json", what, missing)
         for name, what in JSON_FILES.items()
     }
-    columns = _read_epochs(run_dir / "metrics.jsonl", missing)
+    rows = _read_epochs(run_dir / "metrics.jsonl", missing)
     units = {name: head.get("unit") for name, head in documents["results"].get("heads", {}).items()}
     predictions = _read_predictions(run_dir / "predictions" / "test.parquet", units, missing)
     return RunRecord(
         run_dir,
         **documents,
-        epochs={key: values for key, values in columns.items() if np.isfinite(values).any()},
-        lost=_lost(columns),
+        epochs=_columns(rows),
+        lost=tuple(int(row["epoch"]) for row in rows if _is_lost(row)),
         predictions=predictions,
         missing=tuple(missing),
     )
@@ -109,13 +110,13 @@ def _read_json(path: Path, what: str, missing: list[str]) -> dict[str, Any]:
     return {}
 
 
-def _read_epochs(path: Path, missing: list[str]) -> dict[str, Array]:
-    """Columns of `metrics.jsonl` by epoch; of an epoch that was run twice the later one counts."""
+def _read_epochs(path: Path, missing: list[str]) -> list[dict[str, Any]]:
+    """Records of `metrics.jsonl` by epoch; of an epoch that was run twice the later one counts."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError:
         missing.append(f"{path.name} (one line per epoch) is not there: no epoch was finished")
-        return {}
+        return []
     rows: dict[int, dict[str, Any]] = {}
     for number, line in enumerate(lines, 1):
         try:
@@ -123,22 +124,28 @@ def _read_epochs(path: Path, missing: list[str]) -> dict[str, Array]:
             rows[int(row["epoch"])] = row
         except (ValueError, KeyError, TypeError):
             missing.append(f"{path.name}, line {number} is not a complete record and was left out")
-    ordered = [rows[epoch] for epoch in sorted(rows)]
-    keys = dict.fromkeys(key for row in ordered for key in row)
-    return {key: _column(ordered, key) for key in keys}
+    return [rows[epoch] for epoch in sorted(rows)]
 
 
-def _lost(columns: dict[str, Array]) -> tuple[int, ...]:
-    losses = [columns[key] for key in ("train_loss", "val_loss") if key in columns]
-    if not losses:
-        return ()
-    rows = np.flatnonzero(~np.isfinite(losses).all(axis=0))
-    return tuple(int(epoch) for epoch in columns["epoch"][rows])
+def _is_lost(row: dict[str, Any]) -> bool:
+    losses = (row.get(key) for key in ("train_loss", "val_loss"))
+    return any(loss is not None and not np.isfinite(loss) for loss in losses)
 
 
-def _column(rows: list[dict[str, Any]], key: str) -> Array:
-    values = (row.get(key) for row in rows)
-    return np.array([v if isinstance(v, int | float) else np.nan for v in values], dtype=float)
+def _columns(rows: list[dict[str, Any]]) -> dict[str, Array]:
+    flat = [_flat(row) for row in rows]
+    keys = dict.fromkeys(key for row in flat for key in row)
+    columns = {key: np.array([row.get(key, np.nan) for row in flat]) for key in keys}
+    return {key: values for key, values in columns.items() if np.isfinite(values).any()}
+
+
+def _flat(row: dict[str, Any]) -> dict[str, float]:
+    """The numbers of a record, those of a nested object under dotted names."""
+    pairs = list(row.items())
+    for key, inner in row.items():
+        if isinstance(inner, dict):
+            pairs += [(f"{key}.{name}", value) for name, value in inner.items()]
+    return {name: float(value) for name, value in pairs if isinstance(value, int | float)}
 
 
 def _read_predictions(

@@ -45,8 +45,8 @@ def test_report_holds_every_head_with_its_numbers(run_dir: Path) -> None:
         assert float(rows[name][3]) == pytest.approx(head["r2"], abs=1e-4)
         assert float(rows[name][4]) == pytest.approx(spread, rel=0.4)
         assert rows[name][6] == (unit or "–")
-    # loss curves, one figure per head, speed
-    assert len(figures(page)) == 2 + len(HEADS)
+    # losses, losses by head, one figure per head, speed
+    assert len(figures(page)) == 3 + len(HEADS)
 
 
 def test_report_is_self_contained(run_dir: Path) -> None:
@@ -82,7 +82,7 @@ def test_report_of_an_unfinished_run_says_so(tmp_path: Path, state: str, word: s
     assert word in page
     assert "There are no test results: the run was not finished." in page
     assert "results.json (the results on the test set) is not there" in page
-    assert len(figures(page)) == 2
+    assert len(figures(page)) == 3
 
 
 def test_report_of_an_empty_folder_names_all_that_is_missing(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_report_survives_losses_that_are_not_numbers(run_dir: Path) -> None:
     (run_dir / "metrics.jsonl").write_text("\n".join(json.dumps(row) for row in broken))
     page = write_report(run_dir).read_text()
     assert "Epochs without a finite loss: 0, 1, 2." in page
-    assert len(figures(page)) == 2 + len(HEADS)
+    assert len(figures(page)) == 3 + len(HEADS)
 
 
 def test_report_leaves_out_predictions_that_are_not_numbers(run_dir: Path) -> None:
@@ -126,6 +126,16 @@ def test_report_leaves_out_predictions_that_are_not_numbers(run_dir: Path) -> No
     column = table.schema.get_field_index("prediction")
     pq.write_table(table.set_column(column, "prediction", [predictions]), path)
     assert "3 more are not finite numbers" in write_report(run_dir).read_text()
+
+
+def test_a_run_without_validation_has_a_report(run_dir: Path) -> None:
+    path = run_dir / "metrics.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    plain = [row | {"val_loss": None, "val_losses": {}} for row in rows]
+    path.write_text("\n".join(json.dumps(row) for row in plain))
+    assert read_run(run_dir).lost == ()
+    assert best_epoch(read_run(run_dir)) is None
+    assert "validation loss" not in write_report(run_dir).read_text().split("<h2>")[0]
 
 
 def test_an_epoch_that_was_repeated_counts_once(run_dir: Path) -> None:
