@@ -1,0 +1,8 @@
+"""HydraGNN's names for Hydria: `import hydragnn; hydragnn.run_training("configs/lsms.json")`.
+
+Nothing is done here. `_table` says where each old name lives now, `_names` makes the modules.
+"""
+
+from hydragnn._names import install
+
+install(__name__)
