@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,14 +13,18 @@ from hydria.runtime.collectives import global_sum, rank, world_size
 from hydria.train.losses import Loss
 
 
-class Rows:
+class Rows(NamedTuple):
     """Inputs and targets of some samples."""
 
-    def __init__(self, inputs: Tensor, targets: Tensor) -> None:
-        self.inputs, self.targets = inputs, targets
+    inputs: Tensor
+    targets: Tensor
 
-    def to(self, device: Any, dtype: torch.dtype, non_blocking: bool = False) -> Rows:
-        return Rows(self.inputs.to(device, dtype), self.targets.to(device, dtype))
+
+class RowsPart(NamedTuple):
+    """Rows and their ids."""
+
+    batch: Rows
+    ids: np.ndarray
 
 
 class ToyModel(nn.Module):
@@ -50,6 +54,7 @@ class ToyTask:
         batch: samples of a global batch.
         dropout: to see that random numbers are restored.
         poison: epoch whose order is replaced by a sample with an infinite target.
+        dtype: of inputs and targets.
     """
 
     terms = ("first", "second")
@@ -62,6 +67,7 @@ class ToyTask:
         batch: int = 8,
         dropout: float = 0.0,
         poison: int | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         generator = torch.Generator().manual_seed(5)
         self.loss, self.samples, self.global_batch_size = loss, samples, batch
@@ -70,7 +76,7 @@ class ToyTask:
         self.targets[-1] = torch.inf
         self.weights = torch.tensor([0.75, 0.25])
         self.facts = {"kind": "toy", "loss": "any"}
-        self.poison = poison
+        self.poison, self.dtype = poison, dtype
         torch.manual_seed(1)
         self.model = ToyModel(dropout)
 
@@ -86,11 +92,12 @@ class ToyTask:
     def _cut(self, ids: np.ndarray) -> list[np.ndarray]:
         return np.split(ids, range(self.global_batch_size, len(ids), self.global_batch_size))
 
-    def batches(self, global_batches: Sequence[np.ndarray]) -> Iterator[Rows]:
+    def batches(self, global_batches: Sequence[np.ndarray]) -> Iterator[RowsPart]:
         for ids in global_batches:
             low, high = (len(ids) * part // world_size() for part in (rank(), rank() + 1))
             mine = torch.from_numpy(ids[low:high])
-            yield Rows(self.inputs[mine], self.targets[mine])
+            rows = Rows(self.inputs[mine].to(self.dtype), self.targets[mine].to(self.dtype))
+            yield RowsPart(rows, ids[low:high])
 
     def counts(self, ids: np.ndarray) -> Tensor:
         return torch.tensor([float(len(ids))] * 2, dtype=torch.float64)

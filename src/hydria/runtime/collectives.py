@@ -9,6 +9,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from hydria.core.errors import HydriaError, LaunchError
+
 T = TypeVar("T")
 
 
@@ -108,6 +110,15 @@ def gather_objects(value: T) -> list[T]:
     return gathered
 
 
+def gather_to_first(value: T) -> list[T]:
+    """As `gather_objects`, on rank 0 only; elsewhere empty. For what is large."""
+    if not is_distributed():
+        return [value]
+    gathered: list[Any] | None = [None] * world_size() if rank() == 0 else None
+    dist.gather_object(value, gathered, dst=0, group=cast(Any, _control))
+    return gathered or []
+
+
 def broadcast_object(value: T, source: int = 0) -> T:
     """The value of rank `source` on every rank; it must be picklable."""
     if not is_distributed():
@@ -121,3 +132,28 @@ def barrier() -> None:
     """Wait until every rank has come here."""
     if is_distributed():
         dist.barrier(group=cast(Any, _control))
+
+
+class FirstRankError(LaunchError):
+    """Rank 0 failed and reports it; this rank only has to end."""
+
+
+def first_rank_does(work: Callable[[], T]) -> T:
+    """Do `work` on rank 0 while the others wait; all get its result.
+
+    Raises:
+        HydriaError: what `work` raised, on rank 0; a FirstRankError on the others.
+    """
+    result: Any = None
+    error: HydriaError | None = None
+    if rank() == 0:
+        try:
+            result = work()
+        except HydriaError as err:
+            error = err
+    result, problem = broadcast_object((result, None if error is None else str(error)))
+    if error is not None:
+        raise error
+    if problem is not None:
+        raise FirstRankError(problem)
+    return cast(T, result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,9 +130,9 @@ class Trainer:
             observer.epoch_started(progress.epoch, progress.batch, len(batches))
         started, before = time.monotonic(), progress.seconds
         todo = batches[progress.batch :]
-        for ids, batch in zip(todo, self.task.batches(todo), strict=True):
+        for ids, part in zip(todo, self.task.batches(todo), strict=True):
             pending = collectives.PendingAny(self.stop.requested())
-            self._train_step(ids, batch)
+            self._train_step(ids, part.batch)
             progress.seconds = before + time.monotonic() - started
             if pending.result() and progress.batch < len(batches):
                 self._check_finite()
@@ -143,7 +143,7 @@ class Trainer:
     def _train_step(self, ids: Ids, batch: Any) -> None:
         progress = self.progress
         counts = self.task.counts(ids)
-        sums = self.stepper.train(self.stepper.to_device(batch), counts)
+        sums = self.stepper.train(batch, counts)
         progress.sums += sums
         progress.counts += counts
         progress.samples += len(ids)
@@ -226,12 +226,12 @@ class Trainer:
 
     # --- losses -------------------------------------------------------------------------------
 
-    def evaluate(self, split: str, each: Any = None) -> list[float]:
+    def evaluate(self, split: str, each: Callable[[Any, Any], None] | None = None) -> list[float]:
         """Losses of each term over a whole split, the same on every rank.
 
         Args:
             split: train, validate or test.
-            each: is given (outputs, batch) of every part of this rank.
+            each: is given (outputs, part) of every part of this rank.
         """
         batches = self.task.fixed(split)[: self._max_batches]
         counts = sum((self.task.counts(ids) for ids in batches), torch.zeros(len(self.task.terms)))

@@ -16,7 +16,7 @@ from hydria.runtime.collectives import global_sum, is_distributed
 from hydria.runtime.process_group import World
 from hydria.train.optim import build_optimizer
 from hydria.train.schedules import build_schedule
-from hydria.train.task import Task
+from hydria.train.task import Part, Task
 
 # torch 2.13 renamed it
 BROADCAST = next(
@@ -51,10 +51,6 @@ class Stepper:
         """bf16 where it is asked for."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._bf16)
 
-    def to_device(self, batch: Any) -> Any:
-        """The batch on the device and in the precision of the model."""
-        return batch.to(self.device, dtype=self.dtype, non_blocking=True)
-
     def train(self, batch: Any, counts: Tensor) -> Tensor:
         """One step.
 
@@ -79,34 +75,35 @@ class Stepper:
 
     @torch.no_grad()
     def evaluate(
-        self, batches: Iterable[Any], each: Callable[[Any, Any], None] | None = None
+        self, parts: Iterable[Part], each: Callable[[Any, Any], None] | None = None
     ) -> Tensor:
-        """Sums of each term over the parts of all ranks, (T,) float64.
+        """Sums of each term over the global batches, (T,) float64.
 
         Args:
-            batches: this rank's parts.
-            each: is given (outputs, batch) of every part.
+            parts: of this rank.
+            each: is given (outputs, part) of every one.
         """
         self.model.eval()
         sums = torch.zeros(len(self.task.terms), dtype=torch.float64, device=self.device)
-        for batch in map(self.to_device, batches):
+        for part in parts:
             with self.autocast():
-                outputs = self.model(batch)
-            sums += self.task.loss_sums(outputs, batch)
+                outputs = self.model(part.batch)
+            sums += self.task.loss_sums(outputs, part.batch)
             if each is not None:
-                each(outputs, batch)
+                each(outputs, part)
         self.model.train()
         return global_sum(sums)
 
 
 def _distributed(model: nn.Module, task: Task, world: World) -> nn.Module:
+    # statistics of the global batch are equal everywhere; local ones follow rank 0
+    options: dict[str, Any] = {BROADCAST: not task.synchronised}
     return DistributedDataParallel(
         model,
         device_ids=None if world.device.type == "cpu" else [world.device],
         process_group=world.gradient_group,
-        # statistics of the global batch are equal everywhere; local ones follow rank 0
-        **{BROADCAST: not task.synchronised},
         gradient_as_bucket_view=True,
         # finds parameters that no output depends on once, not in every step
         static_graph=True,
+        **options,
     )

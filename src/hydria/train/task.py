@@ -13,6 +13,21 @@ Ids = NDArray[np.int64]
 SPLITS = ("train", "validate", "test")
 
 
+class Part(Protocol):
+    """This rank's part of a global batch, possibly empty.
+
+    Attributes:
+        batch: what the model is called with, on its device.
+        ids: the samples in it.
+    """
+
+    @property
+    def batch(self) -> Any: ...
+
+    @property
+    def ids(self) -> Ids: ...
+
+
 class Task(Protocol):
     """Data, model and loss of one run, on one rank.
 
@@ -21,7 +36,7 @@ class Task(Protocol):
     adds the sums of all ranks.
 
     Attributes:
-        model: the network; the loop moves it to its device and wraps it.
+        model: the network; the loop moves it to the device and wraps it.
         terms: names of the loss terms.
         weights: (T,) their weights.
         facts: JSON-able description of the model; two runs with equal facts can exchange states.
@@ -42,8 +57,8 @@ class Task(Protocol):
     def fixed(self, split: str) -> list[Ids]:
         """Global batches of a split in its own order."""
 
-    def batches(self, global_batches: Sequence[Ids]) -> Iterator[Any]:
-        """This rank's part of each global batch, possibly empty, assembled ahead."""
+    def batches(self, global_batches: Sequence[Ids]) -> Iterator[Part]:
+        """This rank's part of each global batch, assembled ahead."""
 
     def counts(self, ids: Ids) -> Tensor:
         """(T,) float64: elements of each term in these samples."""

@@ -1,0 +1,131 @@
+"""Predictions on a split: gathered from all ranks, in the units of the data, judged and written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hydria.config.spec import HeadSpec
+from hydria.core.files import replace_atomically
+from hydria.data.loaders import Part
+from hydria.data.normalise import denormalise
+from hydria.runtime import collectives
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class HeadTable:
+    """Targets and predictions of one head, ordered by sample and node.
+
+    Attributes:
+        name, kind, unit: of the head.
+        sample: (R,) sample ids.
+        node: (R,) number of the node within its graph; -1 for graph heads.
+        target, prediction: (R, dim).
+    """
+
+    name: str
+    kind: str
+    unit: str
+    sample: Array
+    node: Array
+    target: Array
+    prediction: Array
+
+
+class Collector:
+    """Keeps outputs and targets of every part it is called with."""
+
+    def __init__(self, heads: Sequence[HeadSpec]) -> None:
+        self.heads = heads
+        self._rows: list[list[tuple[Array, ...]]] = [[] for _ in heads]
+
+    def __call__(self, outputs: Sequence[Tensor], part: Part) -> None:
+        """Take the outputs of one part; with a Gaussian likelihood, the means."""
+        graph = part.batch.batch.cpu().numpy()
+        first = part.batch.ptr.cpu().numpy()[:-1]
+        places = {
+            "graph": (part.ids, np.full(len(part.ids), -1)),
+            "node": (part.ids[graph], np.arange(len(graph)) - first[graph]),
+        }
+        for head, rows, output in zip(self.heads, self._rows, outputs, strict=True):
+            values = (part.batch[f"y.{head.name}"], output[:, : head.dim])
+            numbers = tuple(value.detach().double().cpu().numpy() for value in values)
+            rows.append((*places[head.kind], *numbers))
+
+    def gathered(self, attrs: Mapping[str, Any], in_units: bool) -> list[HeadTable]:
+        """The tables of all heads on rank 0, elsewhere nothing; every rank must call it.
+
+        Args:
+            attrs: attributes of the store: scales and units by column.
+            in_units: in the units of the data, else as the model sees them.
+        """
+        tables = []
+        for head, rows in zip(self.heads, self._rows, strict=True):
+            parts = collectives.gather_to_first(rows)
+            flat = [row for part in parts for row in part]
+            if flat:
+                tables.append(_table(head, flat, attrs, in_units))
+        return tables
+
+
+def _table(
+    head: HeadSpec, rows: list[tuple[Array, ...]], attrs: Mapping[str, Any], in_units: bool
+) -> HeadTable:
+    sample, node, target, prediction = (
+        np.concatenate(column) for column in zip(*rows, strict=True)
+    )
+    order = np.lexsort((node, sample))
+    column = f"y.{head.name}"
+    if in_units:
+        target, prediction = (denormalise(attrs, column, v) for v in (target, prediction))
+    unit = attrs.get("units", {}).get(column, "") if in_units else ""
+    return HeadTable(
+        head.name, head.kind, unit, sample[order], node[order], target[order], prediction[order]
+    )
+
+
+def score(table: HeadTable) -> dict[str, Any]:
+    """Mean absolute error, root mean square error and R² over all elements of a head."""
+    error = table.prediction - table.target
+    spread = np.square(table.target - table.target.mean(axis=0)).sum()
+    return {
+        "mae": float(np.abs(error).mean()),
+        "rmse": float(np.sqrt(np.square(error).mean())),
+        # targets that are all the same have nothing to explain
+        "r2": float(1 - np.square(error).sum() / spread) if spread > 0 else None,
+        "n": int(error.size),
+        "kind": table.kind,
+        "unit": table.unit,
+    }
+
+
+def write_predictions(path: Path, tables: Sequence[HeadTable]) -> None:
+    """Write one long table: head, kind, sample, node, component, target, prediction."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    long = pa.concat_tables([pa.table(_long(table)) for table in tables])
+    with replace_atomically(path) as temporary:
+        pq.write_table(long, temporary, use_dictionary=["head", "kind"])
+
+
+def _long(table: HeadTable) -> dict[str, Any]:
+    rows, dim = table.target.shape
+    size = rows * dim
+    return {
+        "head": [table.name] * size,
+        "kind": [table.kind] * size,
+        "sample": np.repeat(table.sample, dim),
+        "node": np.repeat(table.node, dim),
+        "component": np.tile(np.arange(dim), rows),
+        "target": table.target.reshape(-1),
+        "prediction": table.prediction.reshape(-1),
+    }
