@@ -71,10 +71,10 @@ def concatenate(
     )
 
 
-def _same_fields(fields: Sequence[Graph], kinds: Mapping[str, Kind]) -> None:
-    for number, graph in enumerate(fields):
-        if graph.keys() != kinds.keys():
-            different = sorted(graph.keys() ^ kinds.keys())
+def _same_fields(graphs: Sequence[Graph], names: Mapping[str, Any]) -> None:
+    for number, graph in enumerate(graphs):
+        if graph.keys() != names.keys():
+            different = sorted(graph.keys() ^ names.keys())
             raise DataError(
                 f"graph {number}: expected the fields of the other graphs, differs in {different}"
             )
@@ -131,6 +131,7 @@ def unpack_samples(
     if not samples:
         raise DataError("GraphStore: expected at least one sample, got none")
     graphs = [_fields(number, sample) for number, sample in enumerate(samples)]
+    _same_fields(graphs, graphs[0])
     sizes = np.array(
         [
             (sample.num_nodes, len(graph["edge_source"]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -57,7 +58,10 @@ class GraphStore:
         Raises:
             DataError: if lengths, offsets or names do not fit together.
         """
-        self.node, self.edge, self.graph = dict(node), dict(edge), dict(graph)
+        # read-only, since the gathers are set up once
+        self.node, self.edge, self.graph = (
+            MappingProxyType(dict(columns)) for columns in (node, edge, graph)
+        )
         self.node_ptr = np.asarray(node_ptr, dtype=np.int64)
         self.edge_ptr = np.asarray(edge_ptr, dtype=np.int64)
         self.attrs: dict[str, Any] = {**(attrs or {}), "schema_version": SCHEMA_VERSION}
@@ -103,6 +107,12 @@ class GraphStore:
     def __len__(self) -> int:
         return len(self.node_ptr) - 1
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Read-only views cannot be pickled, their contents can."""
+        fields: dict[str, Any] = {kind: dict(its) for kind, its in self.columns().items()}
+        fields |= {"node_ptr": self.node_ptr, "edge_ptr": self.edge_ptr, "attrs": self.attrs}
+        return _from_fields, (fields,)
+
     def __repr__(self) -> str:
         columns = {kind: sorted(names) for kind, names in self.columns().items()}
         return (
@@ -110,14 +120,19 @@ class GraphStore:
             f"{self.edge_ptr[-1]} edges, {columns})"
         )
 
-    def columns(self) -> dict[Kind, dict[str, Array]]:
+    def columns(self) -> dict[Kind, Columns]:
         """All columns by kind."""
         return {"node": self.node, "edge": self.edge, "graph": self.graph}
 
     def sizes(self, ids: ArrayLike | None = None) -> tuple[Ids, Ids]:
         """Nodes and edges of the graphs `ids` (default all), each (len(ids),)."""
-        nodes, edges = np.diff(self.node_ptr), np.diff(self.edge_ptr)
-        return (nodes, edges) if ids is None else (nodes[self._ids(ids)], edges[self._ids(ids)])
+        if ids is None:
+            return np.diff(self.node_ptr), np.diff(self.edge_ptr)
+        ids = self._ids(ids)
+        return (
+            self.node_ptr[ids + 1] - self.node_ptr[ids],
+            self.edge_ptr[ids + 1] - self.edge_ptr[ids],
+        )
 
     def _ids(self, ids: ArrayLike) -> Ids:
         """`ids` as int64 within range."""
@@ -167,6 +182,24 @@ class GraphStore:
         batch = self.batch([index])
         fields = {name: batch[name] for name in batch if name not in ("batch", "ptr")}
         return Data(**fields, num_nodes=batch.num_nodes)
+
+    def replace(
+        self,
+        *,
+        node: Columns | None = None,
+        edge: Columns | None = None,
+        graph: Columns | None = None,
+        attrs: Mapping[str, Any] | None = None,
+    ) -> GraphStore:
+        """A store with columns and attributes exchanged or added; the others are shared."""
+        return GraphStore(
+            node={**self.node, **(node or {})},
+            edge={**self.edge, **(edge or {})},
+            graph={**self.graph, **(graph or {})},
+            node_ptr=self.node_ptr,
+            edge_ptr=self.edge_ptr,
+            attrs={**self.attrs, **(attrs or {})},
+        )
 
     def subset(self, ids: ArrayLike) -> GraphStore:
         """A store of its own with the graphs `ids`, in that order (the columns are copied)."""
@@ -265,6 +298,10 @@ class GraphStore:
 
         graphs, kinds = unpack_samples(list(samples), targets)
         return cls.from_graphs(graphs, kinds, attrs)
+
+
+def _from_fields(fields: Mapping[str, Any]) -> GraphStore:
+    return GraphStore(**fields)
 
 
 def _check_offsets(name: str, offsets: Ids) -> None:
