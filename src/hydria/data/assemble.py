@@ -62,13 +62,8 @@ def concatenate(
         except ValueError as err:
             raise DataError(f"field {name!r}: expected one shape in all graphs: {err}") from err
     node_ptr, edge_ptr = (np.r_[0, np.cumsum(counts[kind])] for kind in ("node", "edge"))
-    return (
-        columns["node"],
-        _by_target(columns["edge"], node_ptr, edge_ptr),
-        columns["graph"],
-        (node_ptr),
-        edge_ptr,
-    )
+    edge = _by_target(columns["edge"], node_ptr, edge_ptr)
+    return columns["node"], edge, columns["graph"], node_ptr, edge_ptr
 
 
 def _same_fields(graphs: Sequence[Graph], names: Mapping[str, Any]) -> None:
