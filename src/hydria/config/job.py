@@ -96,6 +96,9 @@ class JobConfig(BaseModel):
     constraint: Line | None = Field(None, description="node feature or GPU model")
     mail: Line | None = Field(None, description="address for the scheduler's messages")
     image: Line | None = Field(None, description="container image; 'none' for an installed hydria")
+    venv: Line | None = Field(
+        None, description="folder of a Python environment that has hydria, where no image is used"
+    )
     data: Line | None = Field(None, description="data root on the site")
     run_dir: Line | None = Field(None, description="run folder on the site")
     env: dict[str, str] = Field(default_factory=dict, description="environment of the ranks")

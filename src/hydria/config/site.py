@@ -224,6 +224,7 @@ class Launch(Sourced):
     master_port: Fact[int] | None = None
     torchrun_ok: Fact[bool] = Fact[bool](value=True)
     max_nodes: int | None = None  # more needs facts that nobody has found yet
+    alone_without: bool = False  # a single rank is started without the launcher
     cores_per_rank: Fact[int] = Fact[int](value=1)  # of ranks that have no GPU
 
 
@@ -261,7 +262,7 @@ class EnvVar(Sourced):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
     value: Line
-    why: str
+    why: Line
     when: Condition | None = None
     provided_by: Literal["module", "us"] = "us"
     directory: bool = False  # made on every node before the ranks start
@@ -269,7 +270,7 @@ class EnvVar(Sourced):
 
 class Module(Sourced):
     name: Line
-    why: str
+    why: Line
     when: Condition | None = None
 
 
@@ -287,7 +288,7 @@ class NodeLocal(Part):
 
 
 class Storage(Part):
-    """Paths may use $ACCOUNT, $USER, $HOME and $CONFIG; the script resolves them."""
+    """Paths may use $ACCOUNT, $USER, $HOME, which the script resolves, $SCRATCH and $CONFIG."""
 
     scratch: Fact[str]
     runs: Line = "$SCRATCH/hydria/runs/$CONFIG"
@@ -332,7 +333,7 @@ class Site(Part):
     account_required: Fact[bool] = Fact[bool](value=False)
     directives: Directives = Directives()
     memory_policy: Literal["none", "mem", "mem_per_cpu", "mem_per_gpu", "chunk"]
-    select_style: Literal["nodes", "pbs_chunk", "pbs_flat", "flux_slots"]
+    select_style: Literal["nodes", "tasks", "pbs_chunk", "pbs_flat", "flux_slots"]
     queues: tuple[Queue, ...]
     defaults: JobConfig = JobConfig()
     node: Node

@@ -1,0 +1,88 @@
+"""Checks 18, 19 and 22: variables of the ranks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hydria.config.conditions import holds
+from hydria.core.registry import nearest
+from hydria.deploy.checks.finding import Finding, error, warning
+from hydria.deploy.plan import EnvEntry, Plan
+from hydria.deploy.schedulers import scheduler_of
+from hydria.deploy.variables import KNOWN, RESERVED
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Written by people into scripts that others copy; each needs a reason.
+QUESTIONABLE = {
+    "NCCL_P2P_DISABLE": "GPUs of a node then exchange data through host memory",
+    "NCCL_IB_DISABLE": "nodes then exchange data over TCP",
+    "NCCL_SHM_DISABLE": "ranks of a node then exchange data over the network",
+}
+OFI_NEEDS = "--network=disable_rdzv_get"
+
+
+def _asked(plan: Plan) -> Iterator[EnvEntry]:
+    return (entry for entry in plan.env if entry.why == "asked for")
+
+
+def names_of_variables(plan: Plan) -> Iterator[Finding]:
+    known = KNOWN | {variable.name for variable in plan.site.env}
+    for entry in _asked(plan):
+        if not NAME.fullmatch(entry.name):
+            yield error(19, entry.source, f"expected a variable's name, got {entry.name!r}")
+        elif entry.name in RESERVED:
+            yield error(19, entry.source, f"{entry.name} is set by the script and the launcher")
+        elif entry.name not in known:
+            close = nearest(entry.name, known)
+            if close is not None and _alike(entry.name, close):
+                message = f"nothing reads {entry.name!r}"
+                yield error(19, entry.source, message, f"did you mean {close!r}?")
+
+
+def _alike(name: str, known: str) -> bool:
+    """Whether `name` is a slip for `known`, and not a variable of its own family."""
+    from difflib import SequenceMatcher
+
+    return SequenceMatcher(None, name, known).ratio() > 0.8
+
+
+def texts_of_variables(plan: Plan) -> Iterator[Finding]:
+    for entry in _asked(plan):
+        if not entry.value.text.isprintable():
+            message = f"expected one line of printable text, got {entry.value.text!r}"
+            yield error(28, f"{entry.source} {entry.name}", message)
+
+
+def contradictions(plan: Plan) -> Iterator[Finding]:
+    """What a person sets against the site's advice is done, and said."""
+    facts = plan.conditions()
+    advised = {
+        variable.name: variable for variable in plan.site.env if holds(variable.when, facts)
+    }
+    for entry in _asked(plan):
+        fact = advised.get(entry.name)
+        if fact is not None and fact.value != entry.value.text:
+            message = f"{entry.value.text!r} replaces {fact.value!r} of site {plan.site.name}"
+            yield warning(19, entry.name, message, fact.why)
+        elif entry.name in QUESTIONABLE and entry.value.text not in {"", "0"}:
+            yield warning(19, entry.name, QUESTIONABLE[entry.name])
+
+
+def fabric_of_one_node(plan: Plan) -> Iterator[Finding]:
+    """RCCL's OFI plugin needs a fabric, which Slingshot sets up between nodes only."""
+    env = {entry.name: entry.value.text for entry in plan.env}
+    if plan.nodes.value == 1 and env.get("NCCL_NET", "Socket") != "Socket":
+        message = f"{env['NCCL_NET']!r} needs a fabric, and a job of one node has none"
+        yield error(18, "NCCL_NET", message, "Socket")
+    directives = scheduler_of(plan.site.scheduler.kind).directives(plan)
+    if env.get("FI_CXI_RDZV_PROTO") == "alt_read" and OFI_NEEDS not in directives:
+        yield error(18, "FI_CXI_RDZV_PROTO", f"alt_read needs the directive {OFI_NEEDS}")
+
+
+def cache_folders(plan: Plan) -> Iterator[Finding]:
+    """Folders on a node are one person's and one job's."""
+    for entry in plan.env:
+        if entry.directory and not {"USER", "JOB_ID"} <= entry.value.variables:
+            message = f"expected a folder with $USER and $JOB_ID, got {entry.value.text!r}"
+            yield error(22, entry.name, message)

@@ -1,0 +1,124 @@
+"""Checks 6, 7, 8 and 26: cores, memory domains, GPUs and threads of a rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hydria.deploy.checks.finding import Finding, error, warning
+from hydria.deploy.placement import core_list, nearest_gpu
+from hydria.deploy.plan import Plan
+
+
+def gpus_exist(plan: Plan) -> Iterator[Finding]:
+    gpus, asked = plan.site.node.gpus, plan.gpus_per_node
+    name = plan.site.name
+    if gpus is None:
+        if asked.value:
+            yield error(8, asked.source, f"expected 0 GPUs per node on {name}, got {asked.value}")
+        return
+    most = gpus.count.value
+    if most is not None and asked.value > most:
+        note = f" ({gpus.count.note})" if gpus.count.note else ""
+        yield error(
+            8,
+            asked.source,
+            f"expected at most {most} GPUs per node on {name}{note}, got {asked.value}",
+            f"--nodes {-(-asked.value // most)} --gpus {most} gives at least as many"
+            if plan.site.launch.max_nodes != 1
+            else None,
+        )
+    elif asked.value == 0 and "gpu" in plan.launch:
+        yield error(8, asked.source, f"expected at least 1 GPU per node on {name}, got 0")
+    elif most is not None and asked.value < most and plan.site.select_style == "nodes":
+        message = f"{asked.value} of the {most} GPUs of a node work; {name} gives whole nodes"
+        yield warning(8, asked.source, message)
+
+
+def cores_exist(plan: Plan) -> Iterator[Finding]:
+    node, cores, ranks = plan.site.node, plan.cores_per_rank, plan.ranks_per_node.value
+    usable = node.usable_cores()
+    if cores.value == 0:
+        yield error(
+            6, cores.source, f"expected at least one core for each of {ranks} ranks, got fewer"
+        )
+    elif cores.value is not None and usable and ranks * cores.value > len(usable):
+        reserved = node.reserved_cores.value or ()
+        why = f" (cores {core_list(reserved)} are reserved on {plan.site.name})" if reserved else ""
+        yield error(
+            6,
+            cores.source,
+            f"{ranks} ranks × {cores.value} cores = {ranks * cores.value} > {len(usable)} "
+            f"usable{why}",
+            f"use {len(usable) // ranks} cores per rank, {len(usable) // ranks * ranks} per node",
+        )
+
+
+def one_memory_domain(plan: Plan) -> Iterator[Finding]:
+    """A rank whose cores lie in two NUMA domains is refused, in two L3 regions pointed out."""
+    node = plan.site.node
+    for place in plan.places:
+        numa = [domain.id for domain in node.numa if set(domain.cores) & set(place.cores)]
+        caches = [region for region in node.l3 if set(region) & set(place.cores)]
+        cores = f"rank {place.local_rank} gets cores {core_list(place.cores)}"
+        if len(numa) > 1:
+            domains = "/".join(str(number) for number in numa)
+            message = f"{cores}, spans NUMA domains {domains} ({plan.site.name})"
+            yield error(7, "cores", message, _even_cores(plan))
+            return
+        if len(caches) > 1:
+            message = f"{cores}, spans {len(caches)} L3 regions ({plan.site.name})"
+            yield warning(7, "cores", message, _even_cores(plan))
+            return
+
+
+def _even_cores(plan: Plan) -> str | None:
+    fact = plan.site.workers.cpus_per_rank_usable
+    if fact is None or fact.value is None:
+        return None
+    return f"{fact.value} cores per rank stay together: --cpus {fact.value * len(plan.places)}"
+
+
+def nearest_gpus(plan: Plan) -> Iterator[Finding]:
+    """Every rank has the GPU that lies nearest to its cores, and none shares it."""
+    affinity = plan.site.node.gpu_affinity
+    taken: dict[int, int] = {}
+    for place in plan.places:
+        if place.gpu is None:
+            continue
+        best = nearest_gpu(affinity, place.cores)
+        cores = core_list(place.cores)
+        if place.gpu != best:
+            order = ",".join(str(row.gpu) for row in affinity)
+            yield error(
+                8,
+                "GPUs",
+                f"rank {place.local_rank} on cores {cores} uses GPU {place.gpu}; nearest is "
+                f"GPU {best}",
+                f"order {order}",
+            )
+        if place.gpu in taken:
+            yield error(
+                8,
+                "GPUs",
+                f"ranks {taken[place.gpu]} and {place.local_rank} are both nearest to GPU "
+                f"{place.gpu}",
+                _even_cores(plan),
+            )
+            return
+        taken[place.gpu] = place.local_rank
+
+
+def threads_fit(plan: Plan) -> Iterator[Finding]:
+    cores, threads, workers = plan.cores_per_rank.value, plan.threads.value, plan.workers.value
+    if cores is None or threads is None:
+        return
+    if threads + workers > cores:
+        yield error(
+            26,
+            plan.threads.source if plan.threads.source != "plan" else plan.workers.source,
+            f"{cores} cores per rank: {threads} threads + {workers} workers",
+            f"at most {cores} together",
+        )
+    elif cores == 1 and plan.gpus_per_node.value:
+        message = "1 core per GPU: the rank that feeds it has no core left to load data with"
+        yield warning(26, plan.cores_per_rank.source, message, "ask for more with --cpus")

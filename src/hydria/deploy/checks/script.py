@@ -1,0 +1,35 @@
+"""Check 30: what was rendered is bash, and says what was planned."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+from hydria.deploy.checks.finding import Finding, error, warning
+from hydria.deploy.plan import Plan
+from hydria.deploy.reading import differences
+from hydria.deploy.render import Script
+
+BASH_TIMEOUT_S = 20
+
+
+def says_its_plan(plan: Plan, script: Script) -> Iterator[Finding]:
+    for difference in differences(plan, script.text):
+        yield error(30, "script", difference, "this is a fault of Hydria; please report it")
+
+
+def bash_accepts(script: Script) -> Iterator[Finding]:
+    bash = shutil.which("bash")
+    if bash is None:
+        yield warning(30, "script", "no bash here to check its syntax with")
+        return
+    run = subprocess.run(
+        [bash, "-n"],
+        input=script.text.encode(),
+        capture_output=True,
+        timeout=BASH_TIMEOUT_S,
+        check=False,
+    )
+    if run.returncode:
+        yield error(30, "script", f"bash -n: {run.stderr.decode(errors='replace').strip()}")

@@ -1,0 +1,66 @@
+"""The environment of the ranks: the plan's own values, the site's facts, the person's wishes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hydria.config.conditions import holds
+from hydria.config.site import EnvVar, Site
+from hydria.deploy.plan import EnvEntry, ModuleLoad
+from hydria.deploy.quoting import literal, template
+from hydria.deploy.request import Setting
+
+WORKERS = "HYDRAGNN_NUM_WORKERS"
+THREADS = "OMP_NUM_THREADS"
+AGGREGATION = "HYDRAGNN_AGGR_BACKEND"
+
+def plan_environment(
+    site: Site,
+    facts: Mapping[str, object],
+    threads: int | None,
+    workers: int,
+    asked: Mapping[str, Setting],
+) -> tuple[EnvEntry, ...]:
+    """Every variable once; what a person asks for takes the place of the site's value."""
+    entries: dict[str, EnvEntry] = {}
+    if threads is not None:
+        entries[THREADS] = _own(THREADS, threads, "cores of a rank that loader workers leave")
+    entries[WORKERS] = _own(WORKERS, workers, "threads that assemble batches ahead")
+    entries[AGGREGATION] = EnvEntry(
+        AGGREGATION, literal("torch"), "losses are reduced with the gradients; no MPI beside it", "plan"
+    )
+    for variable in site.env:
+        if variable.provided_by == "us" and holds(variable.when, facts):
+            entries[variable.name] = _of_site(site, variable)
+    for name, setting in asked.items():
+        entries[name] = EnvEntry(name, literal(setting.value), "asked for", setting.source)
+    return tuple(entries.values())
+
+
+def _own(name: str, value: int, why: str) -> EnvEntry:
+    return EnvEntry(name, literal(str(value)), why, "plan")
+
+
+def _of_site(site: Site, variable: EnvVar) -> EnvEntry:
+    plain = "$" not in variable.value
+    value = literal(variable.value) if plain else template(variable.value)
+    as_of = site.dated(variable).isoformat()
+    return EnvEntry(
+        variable.name, value, variable.why, site.cited(variable), as_of, variable.directory
+    )
+
+
+def plan_modules(site: Site, facts: Mapping[str, object]) -> tuple[ModuleLoad, ...]:
+    """Modules of the machine, then those that only a container needs."""
+    loads = [
+        ModuleLoad(module.name, module.why, site.cited(module))
+        for module in site.modules
+        if holds(module.when, facts)
+    ]
+    if facts["runtime"] != "none":
+        source = site.cited(site.container.runtime)
+        loads += [
+            ModuleLoad(name, "gives the container the machine's MPI and GPUs", source)
+            for name in site.container.modules_run
+        ]
+    return tuple(loads)

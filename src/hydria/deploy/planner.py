@@ -1,0 +1,288 @@
+"""Site, config and request to a plan: `make_plan` decides every value and says why."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from hydria.config import LoadedConfig
+from hydria.config.job import parse_memory, parse_walltime
+from hydria.config.site import Site
+from hydria.core.errors import DeployError, Problem
+from hydria.deploy.environment import THREADS, WORKERS, plan_environment, plan_modules
+from hydria.deploy.placement import place_ranks
+from hydria.deploy.plan import ConfigInput, Decision, Plan, conditions
+from hydria.deploy.queues import choose_queue
+from hydria.deploy.quoting import ShellText, literal, slug, template
+from hydria.deploy.request import Request, Setting
+from hydria.deploy.sites import LoadedSite
+
+T = TypeVar("T")
+NO_IMAGE = "none"
+
+
+def make_plan(loaded_site: LoadedSite, config: LoadedConfig, request: Request) -> Plan:
+    """Decide everything about a job; whether it can work is for the checks to say.
+
+    Raises:
+        DeployError: when a value cannot even be formed, such as a path of an unknown scratch.
+    """
+    return _Planner(loaded_site, config_input(config), request).plan()
+
+
+def config_input(loaded: LoadedConfig) -> ConfigInput:
+    """The config as the script carries it: overrides applied, ASCII, the same bytes every time."""
+    text = json.dumps(loaded.raw, indent=2, ensure_ascii=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    overrides = tuple(f"{path}={_at(loaded.raw, path)}" for path in loaded.overrides)
+    return ConfigInput(loaded.name, slug(loaded.name), text, digest, overrides)
+
+
+def _at(tree: Mapping[str, Any], path: str) -> str:
+    node: Any = tree
+    for key in path.split("."):
+        node = node[key]
+    return json.dumps(node, ensure_ascii=True)
+
+
+@dataclass(frozen=True)
+class _Resources:
+    """The parts of a node that one rank gets."""
+
+    gpus: Decision[int]
+    ranks: Decision[int]
+    cores: Decision[int | None]
+    workers: Decision[int]
+    threads: Decision[int | None]
+
+
+@dataclass(frozen=True)
+class _Planner:
+    loaded: LoadedSite
+    config: ConfigInput
+    request: Request
+
+    @property
+    def site(self) -> Site:
+        return self.loaded.site
+
+    @property
+    def file(self) -> str:
+        return f"site {self.site.name}"
+
+    def plan(self) -> Plan:
+        nodes = self._required("nodes", "nodes of the job")
+        walltime = self._walltime()
+        resources = self._resources()
+        queue = self._queue(nodes.value, walltime.value)
+        constraint = self._optional("constraint", "node feature or GPU model")
+        runtime, image = self._container()
+        facts = conditions(
+            nodes.value,
+            resources.ranks.value,
+            resources.gpus.value,
+            runtime.value,
+            queue.value,
+            constraint.value,
+        )
+        asked = self.request.environment()
+        return Plan(
+            site=self.site,
+            site_sha256=self.loaded.sha256,
+            config=self.config,
+            nodes=nodes,
+            ranks_per_node=resources.ranks,
+            gpus_per_node=resources.gpus,
+            cores_per_rank=resources.cores,
+            threads=resources.threads,
+            workers=resources.workers,
+            queue=queue,
+            walltime_s=walltime,
+            memory_mib=self._memory(),
+            account=self._optional("account", "project that is charged"),
+            constraint=constraint,
+            mail=self._optional("mail", "where the scheduler writes to"),
+            runtime=runtime,
+            image=image,
+            venv=self._optional("venv", "Python environment that has hydria"),
+            data_root=self._path("data", self.site.storage.data),
+            run_dir=self._path("run_dir", self.site.storage.runs),
+            requeues=self._requeues(),
+            lead_s=self._lead(),
+            queue_row=choose_queue(
+                self.site, self._asked_queue(), nodes.value, walltime.value
+            ),
+            places=place_ranks(
+                self.site.node, resources.ranks.value, resources.cores.value, resources.gpus.value
+            ),
+            env=plan_environment(
+                self.site, facts, resources.threads.value, resources.workers.value, asked
+            ),
+            modules=plan_modules(self.site, facts),
+            launch=self._launch(nodes.value, resources),
+        )
+
+    def _required(self, key: str, reason: str) -> Decision[Any]:
+        setting = self.request.get(key)
+        if setting is None:
+            hint = f"give --{key}, or a default in the site file"
+            raise DeployError([Problem(f"--{key}", "expected a value, got none", hint)])
+        return Decision(setting.value, reason, setting.source)
+
+    def _optional(self, key: str, reason: str) -> Decision[Any]:
+        setting = self.request.get(key)
+        if setting is None:
+            return Decision(None, f"{reason}: not asked for", self.file)
+        return Decision(setting.value, reason, setting.source)
+
+    def _walltime(self) -> Decision[int]:
+        setting = self.request.get("walltime")
+        if setting is None:  # a machine without a scheduler does not end jobs
+            longest = max(row.walltime[1] for row in self.site.queues)
+            return Decision(longest, "the longest that the site allows", self.file)
+        return Decision(parse_walltime(setting.value), "time until the job ends", setting.source)
+
+    def _memory(self) -> Decision[int | None]:
+        setting = self.request.get("memory")
+        if setting is None:
+            return Decision(None, "what the site gives to such a job", self.file)
+        return Decision(parse_memory(setting.value), "host memory per node", setting.source)
+
+    def _asked_queue(self) -> str | None:
+        setting = self.request.get("queue")
+        return setting.value if setting else None
+
+    def _queue(self, nodes: int, walltime_s: int) -> Decision[str | None]:
+        setting = self.request.get("queue")
+        if setting is not None:
+            return Decision(setting.value, "asked for", setting.source)
+        row = choose_queue(self.site, None, nodes, walltime_s)
+        if row is None:
+            return Decision(None, "no queue takes this many nodes for this long", self.file)
+        reason = f"takes {row.nodes[0]}-{row.nodes[1]} nodes for this long"
+        return Decision(row.name, reason, self.site.cited(row))
+
+    def _resources(self) -> _Resources:
+        gpus = self._gpus()
+        ranks = self._ranks(gpus.value)
+        cores = self._cores(ranks.value, gpus.value)
+        workers = self._workers(cores.value)
+        return _Resources(gpus, ranks, cores, workers, self._threads(cores.value, workers.value))
+
+    def _gpus(self) -> Decision[int]:
+        setting = self.request.get("gpus")
+        if setting is not None:
+            return Decision(setting.value, "GPUs per node", setting.source)
+        gpus = self.site.node.gpus
+        if gpus is None or gpus.count.value is None:
+            return Decision(0, "none asked for", self.file)
+        return Decision(gpus.count.value, "all GPUs of a node", self.site.cited(gpus.count))
+
+    def _ranks(self, gpus: int) -> Decision[int]:
+        if gpus:
+            return Decision(gpus, "one rank per GPU", "plan")
+        per_rank = self.site.launch.cores_per_rank.value or 1
+        setting = self.request.get("cpus")
+        if setting is not None:
+            reason = f"one rank per {per_rank} of the cores asked for"
+            return Decision(max(1, setting.value // per_rank), reason, setting.source)
+        usable = len(self.site.node.usable_cores())
+        if usable == 0:
+            return Decision(1, "one rank unless --cpus or --gpus asks for more", self.file)
+        return Decision(max(1, usable // per_rank), f"one rank per {per_rank} cores", self.file)
+
+    def _cores(self, ranks: int, gpus: int) -> Decision[int | None]:
+        setting = self.request.get("cpus")
+        if setting is not None:
+            reason = f"{setting.value} cores shared by {ranks} ranks"
+            return Decision(setting.value // ranks, reason, setting.source)
+        usable = len(self.site.node.usable_cores())
+        if usable == 0:
+            return Decision(None, "the cores that the machine has", self.file)
+        fact = self.site.workers.cpus_per_rank_usable
+        if gpus and fact is not None and fact.value is not None:
+            return Decision(fact.value, "usable cores near one GPU", self.site.cited(fact))
+        return Decision(usable // ranks, f"{usable} usable cores for {ranks} ranks", self.file)
+
+    def _workers(self, cores: int | None) -> Decision[int]:
+        asked = self._whole_number(WORKERS)
+        if asked is not None:
+            return Decision(int(asked.value), "asked for", asked.source)
+        fact = self.site.workers.dataloader_default
+        wanted = fact.value or 0
+        room = wanted if cores is None else max(0, min(wanted, cores - 1))
+        return Decision(room, "loader workers; the trainer keeps at least one core", self.file)
+
+    def _threads(self, cores: int | None, workers: int) -> Decision[int | None]:
+        asked = self._whole_number(THREADS)
+        if asked is not None:
+            return Decision(int(asked.value), "asked for", asked.source)
+        if cores is None:
+            return Decision(None, "torch takes the cores that it finds", self.file)
+        reason = f"{cores} cores of a rank, less {workers} loader workers"
+        return Decision(max(1, cores - workers), reason, "plan")
+
+    def _whole_number(self, name: str) -> Setting | None:
+        asked = self.request.environment().get(name)
+        if asked is not None and not asked.value.isdigit():
+            raise DeployError(
+                [Problem(f"--env {name}", f"expected a whole number, got {asked.value!r}")]
+            )
+        return asked
+
+    def _container(self) -> tuple[Decision[str], Decision[str | None]]:
+        setting = self.request.get("image")
+        if setting is None:
+            reason = "no image was given: the script uses an installed hydria"
+            return Decision(NO_IMAGE, reason, "plan"), Decision(None, reason, "plan")
+        if setting.value == NO_IMAGE:
+            reason = "the script uses an installed hydria"
+            source = setting.source
+            return Decision(NO_IMAGE, reason, source), Decision(None, reason, source)
+        fact = self.site.container.runtime
+        runtime = fact.value or "unknown"
+        return (
+            Decision(runtime, "container runtime of the site", self.site.cited(fact)),
+            Decision(setting.value, "image that holds hydria", setting.source),
+        )
+
+    def _path(self, key: str, default: str) -> Decision[ShellText]:
+        setting = self.request.get(key)
+        if setting is not None:
+            return Decision(literal(setting.value), "asked for", setting.source)
+        scratch = self.site.storage.scratch
+        if scratch.value is None and "$SCRATCH" in default:
+            flag = "--" + key.replace("_", "-")
+            message = f"storage.scratch of {self.site.name} is unknown"
+            raise DeployError([Problem(flag, message, f"give {flag} DIR")])
+        text = default.replace("$SCRATCH", scratch.value or "").replace(
+            "$CONFIG", self.config.slug
+        )
+        return Decision(template(text), "on the site's scratch", self.site.cited(scratch))
+
+    def _requeues(self) -> Decision[int]:
+        fact, limit = self.site.restart.requeue, self.site.restart.max
+        if fact.value is None:
+            reason = "whether the site lets a job requeue itself is unknown: submit it again"
+            return Decision(0, reason, self.file)
+        if fact.value == "none":
+            return Decision(0, "jobs do not requeue themselves here", self.file)
+        return Decision(limit, f"{fact.value}, at most this often", self.site.cited(fact))
+
+    def _lead(self) -> Decision[int | None]:
+        restart = self.site.restart
+        if restart.signal == "none":
+            return Decision(None, "nothing ends the job", self.file)
+        reason = f"seconds before the end at which the {restart.signal} warns the job"
+        return Decision(restart.lead_s, reason, self.file)
+
+    def _launch(self, nodes: int, resources: _Resources) -> str:
+        launch, ranks = self.site.launch, resources.ranks.value
+        if launch.alone_without and nodes * ranks == 1:
+            return ""
+        return launch.template.format(
+            nodes=nodes, ranks=nodes * ranks, ranks_per_node=ranks, cores=resources.cores.value
+        )

@@ -1,0 +1,209 @@
+"""A plan to a script, by strict templates; the script is read back and must equal its plan."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hydria._version import __version__
+from hydria.config.job import format_walltime
+from hydria.core.assets import asset_dir
+from hydria.deploy.placement import core_list
+from hydria.deploy.plan import Plan
+from hydria.deploy.schedulers import Scheduler, scheduler_of
+
+# Launchers that start ranks from inside the container; the others start one container per rank.
+INSIDE_CONTAINER = frozenset({"torchrun"})
+INSTALL_HINT = "give --image, or --venv DIR of an environment that has it"
+HEADER_WIDTH = 96
+
+
+@dataclass(frozen=True)
+class Script:
+    """A rendered script."""
+
+    text: str
+    extension: str
+
+
+def render(plan: Plan) -> Script:
+    """Print `plan`; the same plan gives the same bytes."""
+    scheduler = scheduler_of(plan.site.scheduler.kind)
+    text = _environment().get_template(scheduler.template).render(**_context(plan, scheduler))
+    return Script(text, scheduler.extension)
+
+
+def _environment():  # type: ignore[no-untyped-def]
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(asset_dir("jobs")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+
+
+def _context(plan: Plan, scheduler: Scheduler) -> dict[str, object]:
+    return {
+        "plan": plan,
+        "header": tuple(header_lines(plan, scheduler)),
+        "sentinel": scheduler.sentinel,
+        "directives": scheduler.directives(plan),
+        "modules": plan.modules,
+        "needs_account": needs_account(plan),
+        "account_line": account_line(plan),
+        "account_hint": f"{scheduler.submit_command[0]} {scheduler.account_option} YOUR_PROJECT",
+        "master_addr": master_address(plan),
+        "master_port": master_port(plan),
+        "image": shlex.quote(plan.image.value) if plan.image.value else "",
+        "venv": shlex.quote(plan.venv.value) if plan.venv.value else "",
+        "install_hint": INSTALL_HINT,
+        "prepare_line": prepare_line(plan),
+        "launch_line": launch_line(plan),
+        "directories": directories_line(plan),
+        "warn_after_s": warn_after(plan),
+    }
+
+
+def needs_account(plan: Plan) -> bool:
+    """Whether a path of the script holds the project's name."""
+    paths = plan.run_dir.value.variables | plan.data_root.value.variables
+    return "ACCOUNT" in paths
+
+
+def account_line(plan: Plan) -> str:
+    planned = shlex.quote(plan.account.value) if plan.account.value else ""
+    return f"account=${{SLURM_JOB_ACCOUNT:-{planned}}}"
+
+
+def master_address(plan: Plan) -> str:
+    """The command that prints where ranks meet; empty where the launcher sees to it."""
+    address = plan.site.launch.master_addr
+    return address.cmd + address.suffix if address is not None and plan.launch else ""
+
+
+def master_port(plan: Plan) -> int:
+    port = plan.site.launch.master_port
+    return port.value if port is not None and port.value is not None else 29500
+
+
+def warn_after(plan: Plan) -> int:
+    """Seconds after its start at which a job warns itself."""
+    return max(0, plan.walltime_s.value - (plan.lead_s.value or 0))
+
+
+def container_words(plan: Plan) -> str:
+    """What puts a command into the image; empty without one."""
+    if plan.image.value is None:
+        return ""
+    container = plan.site.container
+    gpu = [container.gpu_flag] if container.gpu_flag and plan.gpus_per_node.value else []
+    words = [plan.runtime.value, "exec", *gpu, *container.exec_flags]
+    binds = ['--bind "$data_root"', '--bind "$run_dir"', '--bind "$PWD"']
+    return " ".join([*words, *binds, '"$image"'])
+
+
+def prepare_line(plan: Plan) -> str:
+    proxies = [f"{name}={shlex.quote(value)}" for name, value in plan.site.proxy.items()]
+    return _joined(*proxies, container_words(plan), 'hydria prepare "$config" --data "$data_root"')
+
+
+def launch_line(plan: Plan) -> str:
+    train = 'hydria train "$config" --run-dir "$run_dir" "$@"'
+    inside = container_words(plan)
+    if plan.site.launch.cmd in INSIDE_CONTAINER:
+        return _joined(inside, plan.launch, train)
+    return _joined(plan.launch, inside, train)
+
+
+def directories_line(plan: Plan) -> str:
+    """Folders that every node makes for itself."""
+    names = [f'"${entry.name}"' for entry in plan.env if entry.directory]
+    if not names:
+        return ""
+    nodes = plan.nodes.value
+    on_all = f"srun -N{nodes} -n{nodes} --ntasks-per-node=1" if plan.site.launch.cmd == "srun" else ""
+    return _joined(on_all, "mkdir -p --", *names)
+
+
+def _joined(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def header_lines(plan: Plan, scheduler: Scheduler) -> Iterator[str]:
+    """What a reader must know: inputs and their hashes, where to read on, how to submit."""
+    site = plan.site
+    yield f"hydria {__version__} job: {plan.config.slug} on {site.name} ({site.facility})"
+    yield f"{_shape(plan)}, {_time(plan)}"
+    yield ""
+    yield f"site      {site.name}, sha256 {plan.site_sha256[:16]}, facts of {site.as_of}"
+    yield f"config    {plan.config.slug}, sha256 {plan.config.sha256[:16]} (in this script)"
+    for override in plan.config.overrides:
+        yield from _wrapped(f"override  {override}")
+    yield f"facility  {site.docs_url}"
+    yield f"submit    {scheduler.how_to_submit(plan)}"
+    for note in header_notes(plan, scheduler):
+        yield ""
+        yield from _wrapped(note)
+    if plan.places:
+        yield ""
+        yield "rank of a node -> cores -> GPU (the number that the node gives it)"
+        for place in plan.places:
+            gpu = "-" if place.gpu is None else place.gpu
+            yield f"  {place.local_rank:>2} -> {core_list(place.cores):<7} -> {gpu}"
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, HEADER_WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _shape(plan: Plan) -> str:
+    cores = "" if plan.cores_per_rank.value is None else f" x {plan.cores_per_rank.value} cores"
+    gpus = " + 1 GPU each" if plan.gpus_per_node.value else ""
+    return f"{_many(plan.nodes.value, 'node')} x {_many(plan.ranks_per_node.value, 'rank')}{cores}{gpus}"
+
+
+def _time(plan: Plan) -> str:
+    if plan.site.scheduler.kind == "local":
+        return "no time limit"
+    queue = f" in {plan.queue.value}" if plan.queue.value else ""
+    return f"{format_walltime(plan.walltime_s.value)}{queue}"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def header_notes(plan: Plan, scheduler: Scheduler) -> Iterator[str]:
+    """What was not given or is not known, and what follows from it."""
+    if missing_account(plan):
+        yield account_note(plan, scheduler)
+    if plan.image.value is None and plan.site.scheduler.kind != "local":
+        where = "--venv" if plan.venv.value else "hydria must be on the PATH of the job"
+        yield f"No container image (container.runtime none): the installed hydria runs; {where}."
+    yield from plan.site.notes
+    if plan.queue_row is not None and plan.queue_row.note:
+        yield f"Queue {plan.queue_row.name}: {plan.queue_row.note}."
+    if plan.site.restart.signal != "none" and not plan.requeues.value:
+        yield (
+            f"{plan.lead_s.value} s before the walltime ends the trainer writes a checkpoint. "
+            f"{plan.requeues.reason[0].upper()}{plan.requeues.reason[1:]}."
+        )
+
+
+def missing_account(plan: Plan) -> bool:
+    return bool(plan.site.account_required.value) and plan.account.value is None
+
+
+def account_note(plan: Plan, scheduler: Scheduler) -> str:
+    """How to add the account that nobody gave."""
+    return (
+        f"No account was given, and {plan.site.name} needs one: submit with "
+        f"`{scheduler.how_to_submit(plan)}`, or render again with --account, HYDRIA_ACCOUNT or "
+        "`account:` in ~/.config/hydria.yaml."
+    )
