@@ -3,6 +3,6 @@
 Nothing is done here. `_table` says where each old name lives now, `_names` makes the modules.
 """
 
-from hydragnn._names import install
+from hydragnn import _names
 
-install(__name__)
+_names.install(__name__)
