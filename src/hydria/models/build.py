@@ -12,7 +12,12 @@ from hydria.models.registry import ARCHITECTURES
 DTYPES = {"fp32": torch.float32, "fp64": torch.float64, "bf16": torch.float32}
 
 # options of a config that no model here has: refused, never ignored
-UNAVAILABLE = ("global_attn_engine", "use_graph_attr_conditioning", "enable_interatomic_potential")
+UNAVAILABLE = (
+    "global_attn_engine",
+    "use_graph_attr_conditioning",
+    "enable_interatomic_potential",
+    "equivariance",
+)
 
 
 def build_model(spec: ModelSpec) -> MessagePassingStack:

@@ -1,0 +1,179 @@
+"""Heads, branches, options of the stack and refusals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tests.support.graphs import Structure, make_cluster, make_crystal
+from tests.support.models import HEADS, make_batch, make_model, make_spec
+from torch import nn
+
+from hydria.core.errors import ConfigError, HydriaError, ModelError
+from hydria.models import build_model
+from hydria.models.registry import ARCHITECTURES
+
+ALL = pytest.mark.parametrize("name", ARCHITECTURES)
+
+
+def two_branches() -> dict[str, list[dict[str, object]]]:
+    return {
+        kind: [{"type": f"branch-{number}", "architecture": architecture} for number in (0, 1)]
+        for kind, architecture in HEADS.items()
+    }
+
+
+def structures() -> list[Structure]:
+    return [make_crystal(repeat=1), make_cluster(4), make_crystal(repeat=1, seed=5)]
+
+
+@ALL
+def test_node_head_per_position_has_weights_of_its_own(name: str) -> None:
+    model = make_model(make_spec(name, node_head="mlp_per_node", num_nodes=4))
+    _, node = model(make_batch(make_crystal(repeat=1, rattle=0.0)))
+    assert node.shape == (4, 2)
+    head = model.get_submodule("outputs.node.branch-0.heads.1")
+    x = torch.randn(4, 2, 8, dtype=torch.float64)
+    output = head(x)
+    for position in range(4):
+        row = x[position]
+        for layer in head:
+            if hasattr(layer, "weight"):
+                row = row @ layer.weight[position] + layer.bias[position]
+            else:
+                row = layer(row)
+        torch.testing.assert_close(output[position], row)
+
+
+def test_node_head_per_position_refuses_other_sizes() -> None:
+    with pytest.raises(ModelError, match="mlp_per_node"):
+        build_model(make_spec("PNA", node_head="mlp_per_node", num_nodes=None))
+    model = make_model(make_spec("PNA", node_head="mlp_per_node", num_nodes=4))
+    with pytest.raises(ModelError, match="expected 4 nodes"):
+        model(make_batch(make_cluster(5)))
+
+
+@ALL
+def test_convolution_head_sees_neighbours(name: str) -> None:
+    spec = make_spec(name, node_head="conv")
+    model = make_model(spec)
+    batch = make_batch(make_cluster())
+    with torch.no_grad():
+        encoded = model.encode(batch)
+        changed = encoded.nodes.x.clone()
+        changed[0] += 1.0
+        heads = model.get_submodule("outputs.node.branch-0")
+        before = heads(encoded)[1]
+        encoded = replace(encoded, nodes=encoded.nodes._replace(x=changed))
+        difference = (heads(encoded)[1] - before).abs().sum(1)
+    neighbours = batch.edge_index[1][batch.edge_index[0] == 0]
+    assert before.shape == (12, 2)
+    assert bool((difference[neighbours] > 1e-6).all())
+
+
+@ALL
+@pytest.mark.parametrize("node_head", ["mlp", "conv"])
+def test_each_graph_goes_through_its_branch(name: str, node_head: str) -> None:
+    heads = two_branches()
+    for branch in heads["node"]:
+        branch["architecture"] = {**HEADS["node"], "type": node_head}
+    model = make_model(make_spec(name, output_heads=heads))
+    batch = make_batch(*structures())
+    chosen = torch.tensor([[1], [0], [1]])
+    mixed = model(batch.replace(dataset_name=chosen))
+    whole = [model(batch.replace(dataset_name=torch.full((3, 1), number))) for number in (0, 1)]
+    for mixed_rows, first, second in zip(mixed, *whole, strict=True):
+        rows = chosen if len(mixed_rows) == 3 else chosen[batch.batch]
+        torch.testing.assert_close(mixed_rows, torch.where(rows == 1, second, first))
+        assert not torch.allclose(first, second)
+
+
+def test_branches_without_samples_still_get_gradients() -> None:
+    model = make_model(make_spec("PNA", output_heads=two_branches())).train()
+    batch = make_batch(*structures()).replace(dataset_name=torch.zeros(3, 1))
+    sum(output.sum() for output in model(batch)).backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_branches_need_to_know_the_data_set() -> None:
+    model = make_model(make_spec("PNA", output_heads=two_branches()))
+    batch = make_batch(*structures())
+    with pytest.raises(ModelError, match="dataset_name"):
+        model(batch)
+    with pytest.raises(ModelError, match=r"got \[7\]"):
+        model(batch.replace(dataset_name=torch.tensor([0, 1, 7])))
+
+
+def test_gaussian_likelihood_doubles_the_columns() -> None:
+    model = make_model(make_spec("PNA", gaussian_nll=True))
+    graph, node = model(make_batch(*structures()))
+    assert graph.shape == (3, 2)
+    assert node.shape == (12, 4)
+
+
+@ALL
+def test_frozen_convolutions_leave_the_heads_free(name: str) -> None:
+    model = make_model(make_spec(name, freeze_conv_layers=True))
+    for parameter_name, parameter in model.named_parameters():
+        assert parameter.requires_grad == parameter_name.startswith("outputs.")
+
+
+@pytest.mark.parametrize("node_head", ["mlp", "mlp_per_node", "conv"])
+def test_initial_bias_is_the_last_bias_of_every_head(node_head: str) -> None:
+    model = build_model(make_spec("PNA", node_head=node_head, num_nodes=4, initial_bias=2.5))
+    last = {"conv": "norm"}.get(node_head, "4")
+    for place in ("outputs.graph.branch-0.heads.0.4", f"outputs.node.branch-0.heads.1.{last}"):
+        bias = model.get_parameter(f"{place}.bias")
+        assert torch.equal(bias, torch.full_like(bias, 2.5))
+
+
+@ALL
+@pytest.mark.parametrize("pooling", ["mean", "add", "max"])
+def test_pooling_joins_the_nodes_of_a_graph(name: str, pooling: str) -> None:
+    model = make_model(make_spec(name, graph_pooling=pooling))
+    batch = make_batch(*structures())
+    pooled = []
+    model.get_submodule("outputs.graph.branch-0.shared").register_forward_pre_hook(
+        lambda module, inputs: pooled.append(inputs[0])
+    )
+    model(batch)
+    reduce = {"mean": "mean", "add": "sum", "max": "amax"}[pooling]
+    x = model.encode(batch).nodes.x
+    expected = [getattr(part, reduce)(0) for part in x.split(batch.ptr.diff().tolist())]
+    torch.testing.assert_close(pooled[0], torch.stack(expected))
+
+
+def test_prelu_is_one_parameter_for_the_whole_model() -> None:
+    model = build_model(make_spec("PNA", activation_function="prelu"))
+    slopes = {id(module.weight) for module in model.modules() if isinstance(module, nn.PReLU)}
+    assert slopes == {id(model.activation.weight)}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp64"])
+def test_precision_decides_the_dtype(precision: str) -> None:
+    model = build_model(make_spec("SchNet", precision=precision))
+    dtype = torch.float64 if precision == "fp64" else torch.float32
+    floats = [t for t in model.state_dict().values() if t.is_floating_point()]
+    assert {t.dtype for t in floats} == {dtype}
+    graph, _ = model(make_batch(*structures(), dtype=torch.float32))
+    assert graph.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("global_attn_engine", "GPS"),
+        ("use_graph_attr_conditioning", True),
+        ("enable_interatomic_potential", True),
+        ("equivariance", True),
+    ],
+)
+def test_options_that_are_not_there_are_refused(option: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=option):
+        build_model(make_spec("SchNet", **{option: value}))
+
+
+def test_schnet_without_radius_is_refused() -> None:
+    with pytest.raises(HydriaError, match="radius"):
+        build_model(make_spec("SchNet", radius=None))
