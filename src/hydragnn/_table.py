@@ -5,7 +5,7 @@ Three eras of HydraGNN have put the same things in different places: flat (`hydr
 4), and the entry points `run_training` and `run_prediction` (to version 5).
 """
 
-HOME = "hydria.workloads.scripting"
+HOME = "hydria.scripting"
 
 # object below HOME → its old modules; a package gave out the names of its modules too
 OLD_MODULES: dict[str, tuple[str, ...]] = {

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from hydria.core.errors import HydriaError
 from hydria.runtime import collectives
-from hydria.workloads.scripting.terminal import show
+from hydria.scripting.terminal import show
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from hydria.core.files import replace_atomically
 from hydria.models.base import MessagePassingStack
 from hydria.models.upstream import convert_state
 from hydria.runtime import collectives
+from hydria.scripting.terminal import show
 from hydria.train.optim import full_state
-from hydria.workloads.scripting.terminal import show
 
 log = logging.getLogger(__name__)
 

@@ -4,15 +4,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.support.models import make_model, make_spec
 from torch import nn
 from torch_geometric.data import Batch, Data
 
 from hydria.core.errors import CheckpointError
-from hydria.workloads.scripting.models import create_model_config
-from hydria.workloads.scripting.weights import load_existing_model_config, save_model
+from hydria.scripting.models import create_model_config
+from hydria.scripting.weights import load_existing_model_config, save_model
+from tests.support.models import make_model, make_spec
 
-REFERENCE = Path(__file__).parents[3] / "numerics" / "data" / "hydragnn"
+REFERENCE = Path(__file__).parents[2] / "numerics" / "data" / "hydragnn"
 CONTINUE = {"continue": 1, "startfrom": "first"}
 
 

@@ -14,7 +14,7 @@ from hydria.config.spec import ModelSpec, resolve
 from hydria.config.summary import DataSummary
 from hydria.core.errors import ConfigError, Problem
 from hydria.models import build_model
-from hydria.workloads.scripting.terminal import show
+from hydria.scripting.terminal import show
 
 log = logging.getLogger(__name__)
 

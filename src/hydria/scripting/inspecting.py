@@ -9,7 +9,7 @@ import sys
 import torch
 from torch import nn
 
-from hydria.workloads.scripting.terminal import show
+from hydria.scripting.terminal import show
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ import pytest
 from torch import nn
 
 from hydria.core.errors import HydriaError
-from hydria.workloads.scripting.inspecting import peak_host_memory, print_model, print_peak_memory
-from hydria.workloads.scripting.timing import Timer, print_timers
+from hydria.scripting.inspecting import peak_host_memory, print_model, print_peak_memory
+from hydria.scripting.timing import Timer, print_timers
 
 
 @pytest.fixture(autouse=True)

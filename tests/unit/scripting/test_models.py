@@ -2,13 +2,13 @@ from typing import Any
 
 import pytest
 import torch
-from tests.support.graphs import make_cluster
-from tests.support.models import HEADS, make_batch
 
 from hydria.config.summary import DataSummary
 from hydria.core.errors import ConfigError
-from hydria.workloads.scripting.configs import validate_config, write_facts
-from hydria.workloads.scripting.models import create_model_config, spec_of
+from hydria.scripting.configs import validate_config, write_facts
+from hydria.scripting.models import create_model_config, spec_of
+from tests.support.graphs import make_cluster
+from tests.support.models import HEADS, make_batch
 
 SUMMARY = DataSummary(
     num_train=7, num_validation=2, num_test=1, input_dim=2, edge_dim=0, output_dim=(1, 3),
