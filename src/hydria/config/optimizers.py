@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, model_validator
 
-from hydria.config.base import Frozen
+from hydria.config.base import Count, Fraction, Frozen, Index, NonNegative, Positive
 
-Betas = tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Betas = tuple[Decay, Decay]
 
 
 def _typed(default: str) -> BeforeValidator:
-    """A section without `type` means the default one."""
-    return BeforeValidator(
-        lambda value: {"type": default, **value} if isinstance(value, dict) else value
-    )
+    """A section without `type` means the default one; a bare name is its type."""
+
+    def complete(value: Any) -> Any:
+        if isinstance(value, str):
+            return {"type": value}
+        return {"type": default, **value} if isinstance(value, dict) else value
+
+    return BeforeValidator(complete)
 
 
 class _Optimizer(Frozen):
-    learning_rate: PositiveFloat = 1e-3
-    weight_decay: NonNegativeFloat = 0.0
+    learning_rate: Positive = 1e-3
+    """Step size at the start."""
+    weight_decay: NonNegative = 0.0
+    """Pull of the weights towards zero."""
     use_zero_redundancy: bool = False
     """Shard the optimiser's state over the ranks."""
 
@@ -29,9 +36,18 @@ class SGD(_Optimizer):
     """Stochastic gradient descent."""
 
     type: Literal["SGD"]
-    momentum: NonNegativeFloat = 0.0
-    dampening: NonNegativeFloat = 0.0
+    momentum: NonNegative = 0.0
+    dampening: NonNegative = 0.0
     nesterov: bool = False
+
+    @model_validator(mode="after")
+    def _nesterov_has_momentum(self) -> SGD:
+        if self.nesterov and (self.momentum == 0 or self.dampening != 0):
+            raise ValueError(
+                "expected momentum > 0 and dampening 0 with nesterov, "
+                f"got momentum {self.momentum:g} and dampening {self.dampening:g}"
+            )
+        return self
 
 
 class Adam(_Optimizer):
@@ -39,7 +55,8 @@ class Adam(_Optimizer):
 
     type: Literal["Adam"]
     betas: Betas = (0.9, 0.999)
-    eps: PositiveFloat = 1e-8
+    """Decay of the running means of the gradient and of its square."""
+    eps: Positive = 1e-8
     amsgrad: bool = False
 
 
@@ -47,10 +64,15 @@ class AdamW(_Optimizer):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101)."""
 
     type: Literal["AdamW"] = "AdamW"
-    weight_decay: NonNegativeFloat = 0.01
+    """Optimiser: SGD, Adam, AdamW, Adamax, Adadelta, Adagrad or RMSprop."""
+    weight_decay: NonNegative = 0.01
+    """Pull of the weights towards zero."""
     betas: Betas = (0.9, 0.999)
-    eps: PositiveFloat = 1e-8
+    """Decay of the running means of the gradient and of its square."""
+    eps: Positive = 1e-8
+    """Added to the root of the second moment."""
     amsgrad: bool = False
+    """Keep the largest second moment."""
 
 
 class Adamax(_Optimizer):
@@ -58,33 +80,35 @@ class Adamax(_Optimizer):
 
     type: Literal["Adamax"]
     betas: Betas = (0.9, 0.999)
-    eps: PositiveFloat = 1e-8
+    """Decay of the running means of the gradient and of its infinity norm."""
+    eps: Positive = 1e-8
 
 
 class Adadelta(_Optimizer):
     """Adadelta (Zeiler 2012, arXiv:1212.5701)."""
 
     type: Literal["Adadelta"]
-    rho: Annotated[float, Field(gt=0, lt=1)] = 0.9
-    eps: PositiveFloat = 1e-6
+    rho: Fraction = 0.9
+    eps: Positive = 1e-6
 
 
 class Adagrad(_Optimizer):
     """Adagrad (Duchi et al. 2011)."""
 
     type: Literal["Adagrad"]
-    lr_decay: NonNegativeFloat = 0.0
-    initial_accumulator_value: NonNegativeFloat = 0.0
-    eps: PositiveFloat = 1e-10
+    lr_decay: NonNegative = 0.0
+    initial_accumulator_value: NonNegative = 0.0
+    eps: Positive = 1e-10
 
 
 class RMSprop(_Optimizer):
     """RMSprop (Hinton 2012)."""
 
     type: Literal["RMSprop"]
-    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.99
-    eps: PositiveFloat = 1e-8
-    momentum: NonNegativeFloat = 0.0
+    alpha: Fraction = 0.99
+    """Decay of the running mean of the squared gradient."""
+    eps: Positive = 1e-8
+    momentum: NonNegative = 0.0
     centered: bool = False
 
 
@@ -99,19 +123,26 @@ class ReduceLROnPlateau(Frozen):
     """Lower the rate when the validation loss stops falling (upstream's schedule and values)."""
 
     type: Literal["ReduceLROnPlateau"] = "ReduceLROnPlateau"
-    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    patience: Annotated[int, Field(ge=0)] = 5
-    threshold: NonNegativeFloat = 1e-4
-    cooldown: Annotated[int, Field(ge=0)] = 0
-    min_lr: NonNegativeFloat = 1e-5
+    """Schedule: ReduceLROnPlateau, StepLR, ExponentialLR, CosineAnnealingLR or ConstantLR."""
+    factor: Fraction = 0.5
+    """What the rate is multiplied by."""
+    patience: Index = 5
+    """Epochs without a better validation loss before the rate is lowered."""
+    threshold: NonNegative = 1e-4
+    """Smallest relative fall of the loss that counts as better."""
+    cooldown: Index = 0
+    """Epochs to wait after the rate was lowered."""
+    min_lr: NonNegative = 1e-5
+    """The rate does not fall below this."""
 
 
 class StepLR(Frozen):
     """Multiply the rate by `gamma` every `step_size` epochs."""
 
     type: Literal["StepLR"]
-    step_size: PositiveInt
-    gamma: PositiveFloat = 0.1
+    step_size: Count
+    """Epochs between two steps."""
+    gamma: Positive = 0.1
 
 
 class ExponentialLR(Frozen):
@@ -119,14 +150,15 @@ class ExponentialLR(Frozen):
 
     type: Literal["ExponentialLR"]
     gamma: Annotated[float, Field(gt=0, le=1)]
+    """What the rate is multiplied by."""
 
 
 class CosineAnnealingLR(Frozen):
     """Half a cosine from the rate to `eta_min` over `T_max` epochs (none: all epochs)."""
 
     type: Literal["CosineAnnealingLR"]
-    T_max: PositiveInt | None = None
-    eta_min: NonNegativeFloat = 0.0
+    T_max: Count | None = None
+    eta_min: NonNegative = 0.0
 
 
 class ConstantLR(Frozen):

@@ -11,14 +11,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from hydria.config.checks import further, problems_in, sections_of, valid_sections, warnings_in
 from hydria.config.explain import full_path, problems_of
-from hydria.config.hydragnn_json import drop_unused, relocate
+from hydria.config.hydragnn_json import relocate, settle
+from hydria.config.read import SUFFIXES, read_tree
 from hydria.config.run import RunConfig
 from hydria.core.assets import asset_dir
 from hydria.core.errors import ConfigError, Problem, listed
 from hydria.core.registry import nearest
-
-SUFFIXES = (".json", ".json5", ".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -61,17 +61,22 @@ def load_config(
         ConfigError: with every problem of the file.
     """
     path = None if isinstance(source, Mapping) else find_config(source)
-    written = deepcopy(dict(source)) if isinstance(source, Mapping) else read_tree(path or Path())
-    tree, warnings, problems = relocate(written)
-    paths = tuple(_apply(tree, text) for text in overrides)
-    unused = drop_unused(tree)
-    if unused:
-        warnings.append("keys without a use here: " + ", ".join(unused))
-    config, invalid = _validate(tree)
+    try:
+        written = (
+            deepcopy(dict(source)) if isinstance(source, Mapping) else read_tree(path or Path())
+        )
+        tree, warnings, problems = relocate(written)
+        paths = tuple(_apply(tree, text, problems) for text in overrides)
+        warnings += settle(tree)
+        config, invalid = _validate(tree)
+    except RecursionError as err:
+        raise ConfigError([Problem(str(path or ""), "is nested too deeply")]) from err
+    sections = sections_of(config) if config else valid_sections(tree, invalid)
+    problems += [*invalid, *further(problems_in(sections), invalid)]
     if config is None or problems:
-        raise ConfigError([*problems, *invalid])
+        raise ConfigError(list(dict.fromkeys(problems)))
     name = path.stem if path else config.dataset.name
-    return LoadedConfig(config, name, path, tree, paths, tuple(warnings))
+    return LoadedConfig(config, name, path, tree, paths, (*warnings, *warnings_in(config)))
 
 
 def bundled_configs() -> dict[str, Path]:
@@ -86,65 +91,42 @@ def bundled_configs() -> dict[str, Path]:
 def find_config(source: str | Path) -> Path:
     """The file of a path or a bundled name."""
     path = Path(source)
-    if path.is_file():
-        return path
     known = bundled_configs()
-    if str(source) in known:
+    if str(source) in known and not path.is_file():
         return known[str(source)]
+    if path.exists():
+        return path
     close = nearest(path.stem, known)
     hint = f"did you mean {close!r}?" if close else f"names that need no file: {listed(known)}"
     raise ConfigError([Problem(str(source), "no such config, neither a file nor a name", hint)])
 
 
-def read_tree(path: Path) -> dict[str, Any]:
-    """The content of a JSON, JSON5 or YAML file as a dictionary."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        tree = _parse_yaml(text) if path.suffix in {".yaml", ".yml"} else _parse_json(text)
-    except (OSError, UnicodeDecodeError, ValueError) as err:
-        raise ConfigError([Problem(str(path), f"cannot be read: {err}")]) from err
-    if not isinstance(tree, dict):
-        raise ConfigError([Problem(str(path), "expected an object with sections")])
-    return tree
-
-
-def _parse_json(text: str) -> Any:
-    try:
-        return json.loads(text)  # a hundred times quicker than JSON5, and most files are JSON
-    except ValueError:
-        import json5
-
-        return json5.loads(text, allow_duplicate_keys=False)
-
-
-def _parse_yaml(text: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as err:
-        raise ValueError(str(err)) from err
-
-
-def _apply(tree: dict[str, Any], override: str) -> str:
-    """Set one `path=value` in the tree; return the path."""
+def _apply(tree: dict[str, Any], override: str, problems: list[Problem]) -> str:
+    """Set one `path=value` in the tree, or note what is wrong with it; return the path."""
     written, equals, text = override.partition("=")
     if not equals or not written:
-        raise ConfigError(
-            [Problem(override, "expected key=value", "NeuralNetwork.Training.num_epoch=5")]
-        )
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = text
-    path = full_path(tuple(written.split(".")))
+        example = "NeuralNetwork.Training.num_epoch=5"
+        problems.append(Problem(override, "expected key=value", f"such as {example}"))
+        return ""
+    path, problem = full_path(tuple(written.split(".")))
+    if problem:
+        problems.append(problem)
+        return ""
     node = tree
-    for key in path[:-1]:
+    for depth, key in enumerate(path[:-1]):
         node = node.setdefault(key, {})
         if not isinstance(node, dict):
-            raise ConfigError([Problem(written, f"{key!r} is a value, not a section")])
-    node[path[-1]] = value
+            problems.append(Problem(written, f"{'.'.join(path[: depth + 1])} is no section"))
+            return ""
+    node[path[-1]] = _value(text)
     return ".".join(path)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _validate(tree: dict[str, Any]) -> tuple[RunConfig | None, list[Problem]]:

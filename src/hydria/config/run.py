@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field
 
 from hydria.config.architectures import AnyArchitecture
-from hydria.config.base import Frozen
+from hydria.config.base import Count, Frozen
 from hydria.config.dataset import Dataset, VariablesOfInterest
 from hydria.config.job import JobConfig
 from hydria.config.training import Training
@@ -16,7 +16,7 @@ from hydria.config.training import Training
 class Verbosity(Frozen):
     """How much is printed."""
 
-    level: Annotated[int, Field(ge=0, le=4)] = 1
+    level: Annotated[int, Field(ge=0, le=4, strict=True)] = 1
     """0 nothing; 1 rank 0; 2 rank 0 with progress bars; 3 all ranks; 4 all with bars."""
 
 
@@ -24,6 +24,7 @@ class Visualization(Frozen):
     """Which plots the report holds beside the standard ones."""
 
     create_plots: bool = True
+    """Draw plots."""
     plot_init_solution: bool = False
     """Predictions before training too."""
     plot_hist_solution: bool = False
@@ -34,39 +35,29 @@ class NeuralNetwork(Frozen):
     """Model, variables and training."""
 
     architecture: AnyArchitecture = Field(alias="Architecture")
+    """Kind and size of the graph neural network; mpnn_type is the kind."""
     variables_of_interest: VariablesOfInterest = Field(alias="Variables_of_interest")
+    """Which features go in and which come out: output_names, output_index and type."""
     training: Training = Field(Training(), alias="Training")
+    """How the model is trained."""
     ds_config: dict[str, Any] | None = None
     """DeepSpeed's own settings."""
-
-    @model_validator(mode="after")
-    def _heads_for_outputs(self) -> NeuralNetwork:
-        heads = self.architecture.output_heads
-        for kind in dict.fromkeys(self.variables_of_interest.type):
-            if not getattr(heads, kind):
-                raise ValueError(
-                    f"expected Architecture.output_heads.{kind}, because an output has type "
-                    f"{kind!r}; got none"
-                )
-        weights = self.architecture.task_weights
-        outputs = self.variables_of_interest.output_names
-        if weights is not None and len(weights) != len(outputs):
-            raise ValueError(
-                f"expected {len(outputs)} task_weights, one for each output "
-                f"({', '.join(outputs)}), got {len(weights)}"
-            )
-        return self
 
 
 class RunConfig(Frozen):
     """A config as resolved from file, overrides and defaults."""
 
-    workload: str = "property"
+    workload: Literal["property"] = "property"
     """What is trained; `property`: graph and node properties of structures."""
-    devices: PositiveInt = 1
+    devices: Count = 1
     """Ranks that `hydria train` starts here when no launcher did."""
     verbosity: Verbosity = Field(Verbosity(), alias="Verbosity")
+    """How much is printed."""
     dataset: Dataset = Field(Dataset(), alias="Dataset")
+    """What data to read, and how to cut it into sets."""
     neural_network: NeuralNetwork = Field(alias="NeuralNetwork")
+    """The sections Architecture, Variables_of_interest and Training."""
     visualization: Visualization = Field(Visualization(), alias="Visualization")
+    """Which plots the report holds beside the standard ones."""
     job: JobConfig | None = Field(None, alias="Job")
+    """What a job asks of a machine; flags of `hydria job` override it."""

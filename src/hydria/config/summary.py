@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from hydria.config.base import Frozen
 
 
@@ -23,6 +25,10 @@ class DataSummary(Frozen):
     """Nodes of the training set by in-degree, 0 first."""
     avg_num_neighbors: float
     """Mean in-degree of the training set."""
-    node_minmax: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {}
+    node_minmax: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = Field(
+        default_factory=dict
+    )
     """Feature → smallest and largest values per column, in the units of the data."""
-    graph_minmax: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {}
+    graph_minmax: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = Field(
+        default_factory=dict
+    )

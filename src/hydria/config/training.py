@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-)
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from hydria.config.base import Frozen
+from hydria.config.base import Count, Fraction, Frozen, Index, Positive, Switch
 from hydria.config.optimizers import AdamW, AnyOptimizer, AnyScheduler, ReduceLROnPlateau
 
+# The spellings of upstream, torch and numpy → ours.
 PRECISIONS = {
     "fp32": "fp32",
     "float32": "fp32",
@@ -28,54 +22,60 @@ PRECISIONS = {
     "bf16": "bf16",
     "bfloat16": "bf16",
 }
-LOSSES = ("mse", "mae", "rmse", "huber", "smooth_l1", "GaussianNLLLoss")
+Loss = Literal["mse", "mae", "rmse", "huber", "smooth_l1", "GaussianNLLLoss"]
+LOSSES: tuple[str, ...] = get_args(Loss)
 
 
-def _known_precision(value: str) -> str:
-    if value not in PRECISIONS:
-        raise ValueError(f"expected one of fp32, fp64, bf16, got {value!r}")
-    return PRECISIONS[value]
+def _precision(value: Any) -> Any:
+    return PRECISIONS.get(str(value).lower(), value)
 
 
 class Training(Frozen):
     """How a model is trained."""
 
-    num_epoch: PositiveInt = 100
-    batch_size: PositiveInt = 32
+    num_epoch: Count = 100
+    """Passes over the training set."""
+    batch_size: Count = 32
     """Graphs per rank and step, as in HydraGNN."""
-    global_batch_size: PositiveInt | None = None
+    global_batch_size: Count | None = None
     """Graphs per step over all ranks; fixes it whatever the number of ranks."""
-    perc_train: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    perc_train: Fraction = 0.7
     """Part of the data that is trained on; the rest is halved into validation and test."""
-    loss_function_type: Literal["mse", "mae", "rmse", "huber", "smooth_l1", "GaussianNLLLoss"] = (
-        "mse"
-    )
-    huber_delta: PositiveFloat = 1.0
+    loss_function_type: Loss = "mse"
+    """mse, mae, rmse, huber, smooth_l1, or GaussianNLLLoss (mean and variance)."""
+    huber_delta: Positive = 1.0
     """Where huber and smooth_l1 turn from quadratic to linear."""
-    early_stopping: bool = Field(False, alias="EarlyStopping")
-    patience: PositiveInt = 10
+    early_stopping: Switch = Field(False, alias="EarlyStopping")
+    """Stop when the validation loss stops falling."""
+    patience: Count = 10
     """Epochs without a better validation loss before stopping."""
-    checkpoint: bool = Field(True, alias="Checkpoint")
+    checkpoint: Switch = Field(True, alias="Checkpoint")
     """Save the best state as training goes on; a stop and the end always save."""
-    checkpoint_warmup: NonNegativeInt = 0
+    checkpoint_warmup: Index = 0
     """Start saving after this many epochs."""
-    checkpoint_keep: PositiveInt = 3
+    checkpoint_keep: Count = 3
     """Newest checkpoints to keep beside the best."""
-    continue_: bool = Field(False, alias="continue")
-    """Start from the weights and optimiser of the run `startfrom`."""
+    continue_: Switch = Field(False, alias="continue")
+    """Start from the weights and optimiser of the run `startfrom`; 0 and 1 as in HydraGNN."""
     startfrom: str = "existing_model"
     """Run folder, or name of a run, that `continue` starts from."""
-    clip_grad_norm: PositiveFloat | None = None
+    clip_grad_norm: Positive | None = None
     """Largest norm of the gradient of the global batch."""
-    seed: NonNegativeInt = 0
+    seed: Index = 0
     """Everything random follows from it: splits, order, weights."""
     deterministic: bool | None = None
     """Deterministic algorithms only; by default on the CPU."""
-    precision: Annotated[str, BeforeValidator(str), AfterValidator(_known_precision)] = "fp32"
+    precision: Annotated[
+        Literal["fp32", "fp64", "bf16"],
+        BeforeValidator(_precision),
+        WithJsonSchema({"enum": [*PRECISIONS, 32, 64]}),
+    ] = "fp32"
     """fp32, fp64, or bf16 (fp32 weights, autocast)."""
     conv_checkpointing: bool = False
     """Recompute activations of the convolutions in the backward pass to save memory."""
     optimizer: AnyOptimizer = Field(AdamW(), alias="Optimizer")
+    """Optimiser and its parameters."""
     scheduler: AnyScheduler = Field(ReduceLROnPlateau(), alias="Scheduler")
+    """How the learning rate changes."""
     compute_grad_energy: bool = False
     """Forces as the negative gradient of the energy."""

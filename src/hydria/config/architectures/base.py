@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-)
+from pydantic import BeforeValidator, Field
 
 from hydria.config.architectures.heads import OutputHeads
-from hydria.config.base import Frozen
+from hydria.config.base import Count, Frozen, Index, NonNegative, Positive, Real, none_is
 
 Activation = Literal[
     "relu", "silu", "selu", "prelu", "elu", "lrelu_01", "lrelu_025", "lrelu_05", "sigmoid"
 ]
 
 
-def _none_is(default: object) -> BeforeValidator:
-    """Upstream writes null where it means the default."""
-    return BeforeValidator(lambda value: default if value is None else value)
+def _lengths(value: Any) -> Any:
+    """Upstream counts the names only, and its own examples write `length` as well."""
+    if isinstance(value, list | tuple):
+        return tuple("lengths" if name == "length" else name for name in value)
+    return () if value is None else value
 
 
 class Architecture(Frozen):
@@ -31,41 +26,51 @@ class Architecture(Frozen):
 
     mpnn_type: str
     """Graph neural network type."""
-    hidden_dim: PositiveInt = 64
+    hidden_dim: Count = 64
     """Width of the hidden node features."""
-    num_conv_layers: PositiveInt = 3
+    num_conv_layers: Count = 3
     """Number of convolution layers."""
-    radius: PositiveFloat | None = None
+    radius: Positive | None = None
     """Cutoff of the neighbourhood, Å."""
-    max_neighbours: PositiveInt | None = None
+    max_neighbours: Count | None = None
     """Cap on the neighbours of a node; the nearest are kept."""
     periodic_boundary_conditions: bool = False
     """Whether periodic images count as neighbours; needs a lattice in the data."""
     activation_function: Activation = "relu"
+    """Activation of convolutions and heads."""
     graph_pooling: Literal["mean", "add", "sum", "max"] = "mean"
     """How node features become graph features; `sum` is another word for `add`."""
-    edge_features: Annotated[tuple[Literal["lengths"], ...], _none_is(())] = ()
+    edge_features: Annotated[tuple[Literal["lengths"], ...], BeforeValidator(_lengths)] = ()
     """Edge features that the convolutions see; `lengths` are the distances, Å."""
     output_heads: OutputHeads = Field(default_factory=OutputHeads)
-    task_weights: tuple[NonNegativeFloat, ...] | None = None
+    """Layers behind the convolutions, for graph and for node outputs."""
+    task_weights: tuple[NonNegative, ...] | None = None
     """Weight of each output in the loss, normalised to sum one; equal when left out."""
-    equivariance: Annotated[bool, _none_is(False)] = False
+    equivariance: Annotated[bool, none_is(False)] = False
     """Whether vector features are updated too, for architectures that have them."""
-    freeze_conv_layers: Annotated[bool, _none_is(False)] = False
+    freeze_conv_layers: Annotated[bool, none_is(False)] = False
     """Train the heads only."""
-    initial_bias: float | None = None
+    initial_bias: Real | None = None
     """Start value of the last bias of every head."""
     sync_batch_norm: bool = Field(True, alias="SyncBatchNorm")
     """Statistics of batch norm over the global batch (all ranks)."""
-    pe_dim: Annotated[NonNegativeInt, _none_is(0)] = 0
+    pe_dim: Annotated[Index, none_is(0)] = 0
     """Number of Laplacian eigenvectors as positional encoding."""
     global_attn_engine: Literal["GPS", "EquivariantTransformer"] | None = None
+    """Attention between all nodes of a graph, beside the convolutions."""
     global_attn_type: Literal["multihead", "performer"] | None = None
-    global_attn_heads: Annotated[NonNegativeInt, _none_is(0)] = 0
+    """Exact attention, or its linear approximation."""
+    global_attn_heads: Annotated[Index, none_is(0)] = 0
+    """Attention heads; hidden_dim is a multiple of them."""
     use_graph_attr_conditioning: bool = False
+    """Let attributes of the graph act on its nodes."""
     graph_attr_conditioning_mode: Literal["concat_node", "film", "fuse_pool"] = "concat_node"
-    enable_interatomic_potential: Annotated[bool, _none_is(False)] = False
+    """How attributes of the graph act on its nodes."""
+    enable_interatomic_potential: Annotated[bool, none_is(False)] = False
     """Energies with forces as their negative gradient."""
-    energy_weight: NonNegativeFloat = 0.0
-    energy_peratom_weight: NonNegativeFloat = 0.0
-    force_weight: NonNegativeFloat = 0.0
+    energy_weight: NonNegative = 0.0
+    """Share of the energy in the loss of an interatomic potential."""
+    energy_peratom_weight: NonNegative = 0.0
+    """Share of the energy per atom in the loss of an interatomic potential."""
+    force_weight: NonNegative = 0.0
+    """Share of the forces in the loss of an interatomic potential."""

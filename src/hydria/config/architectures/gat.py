@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import PositiveInt
-
 from hydria.config.architectures.base import Architecture
+from hydria.config.base import Count, Real
 
 
 class GAT(Architecture):
     """Graph attention, version 2 (Brody et al. 2022, arXiv:2105.14491)."""
 
     mpnn_type: Literal["GAT"]
-    heads: PositiveInt = 6
+    heads: Count = 6
     """Attention heads per layer."""
-    negative_slope: float = 0.05
+    negative_slope: Real = 0.05
     """Slope of the leaky ReLU below zero."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import PositiveInt
-
 from hydria.config.architectures.base import Architecture
+from hydria.config.base import Count
 
 
 class PAINN(Architecture):
     """Polarisable atom interaction network (Schütt et al. 2021, arXiv:2102.03150)."""
 
     mpnn_type: Literal["PAINN"]
-    num_radial: PositiveInt = 6
+    num_radial: Count = 6
     """Radial basis functions."""
-    num_spherical: PositiveInt = 7
+    num_spherical: Count = 7
     """Read because the manual prints it; PaiNN has no spherical basis."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import PositiveInt
-
 from hydria.config.architectures.base import Architecture
+from hydria.config.base import Count
 
 
 class SchNet(Architecture):
     """Continuous-filter convolutions (Schütt et al. 2017, arXiv:1706.08566)."""
 
     mpnn_type: Literal["SchNet"]
-    num_gaussians: PositiveInt = 50
+    num_gaussians: Count = 50
     """Gaussians that expand the distances."""
-    num_filters: PositiveInt = 128
+    num_filters: Count = 128
     """Width of the filters."""

@@ -1,0 +1,260 @@
+"""What the sections of a config must have in common, beyond each value by itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from hydria.config.architectures import AnyArchitecture, Architecture
+from hydria.config.base import shown
+from hydria.config.dataset import Dataset, Features, VariablesOfInterest
+from hydria.config.formats import FORMATS
+from hydria.config.run import RunConfig
+from hydria.config.training import Training
+from hydria.core.errors import Problem
+
+ARCHITECTURE = "NeuralNetwork.Architecture"
+VARIABLES = "NeuralNetwork.Variables_of_interest"
+TRAINING = "NeuralNetwork.Training"
+
+NO_EDGE_FEATURES = frozenset({"GIN", "SAGE", "MFC"})
+NO_CONV_HEADS = frozenset({"CGCNN", "MACE"})
+EQUIVARIANT = frozenset({"EGNN", "SchNet", "PNAEq", "PAINN", "MACE"})
+
+
+@dataclass(frozen=True)
+class Sections:
+    """The sections of a config that are valid by themselves; None for the others."""
+
+    dataset: Dataset | None
+    architecture: Architecture | None
+    variables: VariablesOfInterest | None
+    training: Training | None
+
+
+def sections_of(config: RunConfig) -> Sections:
+    network = config.neural_network
+    return Sections(
+        config.dataset, network.architecture, network.variables_of_interest, network.training
+    )
+
+
+def valid_sections(tree: dict[str, Any], faults: Sequence[Problem]) -> Sections:
+    """What can be checked in a config that is not valid as a whole.
+
+    Faulty keys of the architecture are set aside, because most checks need the rest of it.
+    """
+    network = tree.get("NeuralNetwork")
+    network = network if isinstance(network, dict) else {}
+    architecture = network.get("Architecture")
+    if isinstance(architecture, dict):
+        faulty = {re.split(r"[.\[]", f"{fault.path}..")[2] for fault in faults}
+        architecture = {key: value for key, value in architecture.items() if key not in faulty}
+    return Sections(
+        _valid(Dataset, tree.get("Dataset", {})),
+        _valid(AnyArchitecture, architecture),
+        _valid(VariablesOfInterest, network.get("Variables_of_interest")),
+        _valid(Training, network.get("Training", {})),
+    )
+
+
+def further(problems: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:
+    """Those problems that do not stand where another one is known."""
+    return [
+        problem
+        for problem in problems
+        if not any(
+            fault.path.startswith(problem.path) or problem.path.startswith(fault.path)
+            for fault in known
+        )
+    ]
+
+
+def _valid(kind: Any, section: Any) -> Any:
+    try:
+        return TypeAdapter(kind).validate_python(section)
+    except ValidationError:
+        return None
+
+
+def problems_in(sections: Sections) -> list[Problem]:
+    """Every contradiction between sections, or within one."""
+    return [
+        problem
+        for check, names in CHECKS.items()
+        if None not in (parts := [getattr(sections, name) for name in names])
+        for problem in check(*parts)
+    ]
+
+
+def warnings_in(config: RunConfig) -> list[str]:
+    """What is allowed, but probably not meant."""
+    dataset, network = config.dataset, config.neural_network
+    architecture, training = network.architecture, network.training
+    doubts = {
+        "Dataset.lattice has no effect, because "
+        f"{ARCHITECTURE}.periodic_boundary_conditions is false": (
+            dataset.lattice is not None and not architecture.periodic_boundary_conditions
+        ),
+        f"{TRAINING}.batch_size has no effect, because global_batch_size is given": (
+            training.global_batch_size is not None and "batch_size" in training.model_fields_set
+        ),
+        f"{TRAINING}.EarlyStopping cannot stop anything: patience {training.patience} is not "
+        f"less than num_epoch {training.num_epoch}": (
+            training.early_stopping and training.patience >= training.num_epoch
+        ),
+        f"{ARCHITECTURE}.equivariance has no effect: {architecture.mpnn_type} has no vector "
+        f"features ({', '.join(sorted(EQUIVARIANT))} have)": (
+            architecture.equivariance and architecture.mpnn_type not in EQUIVARIANT
+        ),
+    }
+    return [text for text, holds in doubts.items() if holds]
+
+
+def _heads(architecture: Architecture, variables: VariablesOfInterest) -> Iterator[Problem]:
+    for kind in dict.fromkeys(variables.type):
+        if not getattr(architecture.output_heads, kind):
+            yield Problem(
+                f"{ARCHITECTURE}.output_heads.{kind}",
+                f"expected a head, because an output has type {kind!r}; got none",
+                "num_headlayers and dim_headlayers describe it",
+            )
+
+
+def _weights(architecture: Architecture, variables: VariablesOfInterest) -> Iterator[Problem]:
+    weights, outputs = architecture.task_weights, variables.output_names
+    if weights is None:
+        return
+    if len(weights) != len(outputs):
+        yield Problem(
+            f"{ARCHITECTURE}.task_weights",
+            f"expected {len(outputs)}, one for each output ({', '.join(outputs)}), "
+            f"got {len(weights)}",
+        )
+    elif not any(weights):
+        yield Problem(f"{ARCHITECTURE}.task_weights", "expected a weight > 0, got only zeros")
+
+
+def _columns(dataset: Dataset, variables: VariablesOfInterest) -> Iterator[Problem]:
+    """Indices must point at declared features; without a declaration the data decides."""
+    for position, index in enumerate(variables.input_node_features):
+        yield from _in_range(
+            f"{VARIABLES}.input_node_features[{position}]", index, "node", dataset.node_features
+        )
+    dims = variables.output_dim or (None,) * len(variables.output_names)
+    outputs = zip(variables.output_index, variables.type, dims, strict=True)
+    for position, (index, kind, dim) in enumerate(outputs):
+        features: Features = getattr(dataset, f"{kind}_features")
+        path = f"{VARIABLES}.output_index[{position}]"
+        yield from _in_range(path, index, kind, features)
+        if dim is not None and index < len(features.dim) and dim != features.dim[index]:
+            yield Problem(
+                f"{VARIABLES}.output_dim[{position}]",
+                f"expected {features.dim[index]}, the columns of {features.name[index]!r} in "
+                f"Dataset.{kind}_features, got {dim}",
+            )
+
+
+def _in_range(path: str, index: int, kind: str, features: Features) -> Iterator[Problem]:
+    if features.name and index >= len(features.name):
+        last = len(features.name) - 1
+        yield Problem(
+            path,
+            f"expected an index from 0 to {last} into Dataset.{kind}_features "
+            f"({', '.join(features.name)}), got {index}",
+        )
+
+
+def _graph(dataset: Dataset, architecture: Architecture) -> Iterator[Problem]:
+    """Where raw files are turned into graphs, a cutoff is needed, and a lattice for images."""
+    paths = (dataset.path.total, dataset.path.train)
+    pickled = any(path and path.endswith(".pkl") for path in paths)
+    if "path" not in dataset.model_fields_set or pickled:
+        return
+    known = FORMATS[dataset.format]
+    if architecture.radius is None and not known.graphs:
+        yield Problem(
+            f"{ARCHITECTURE}.radius",
+            f"expected a number > 0 (Å), because graphs are built from {dataset.format} files; "
+            "got none",
+            'a little more than the distance of second neighbours, such as "radius": 5.0',
+        )
+    if architecture.periodic_boundary_conditions and not known.lattice and dataset.lattice is None:
+        yield Problem(
+            f"{ARCHITECTURE}.periodic_boundary_conditions",
+            f"expected Dataset.lattice, because {dataset.format} files hold no lattice; got none",
+            "give three lattice vectors as rows (Å), or a CSV file with one line for each file",
+        )
+
+
+def _attention(architecture: Architecture) -> Iterator[Problem]:
+    if architecture.global_attn_engine is None:
+        return
+    heads, width = architecture.global_attn_heads, architecture.hidden_dim
+    if heads == 0:
+        yield Problem(f"{ARCHITECTURE}.global_attn_heads", "expected a number > 0, got 0")
+    elif width % heads:
+        yield Problem(
+            f"{ARCHITECTURE}.hidden_dim",
+            f"expected a multiple of global_attn_heads = {heads}, got {width}",
+            f"{width - width % heads or heads} and {width - width % heads + heads} are near",
+        )
+    if architecture.global_attn_engine == "GPS" and architecture.global_attn_type is None:
+        yield Problem(
+            f"{ARCHITECTURE}.global_attn_type", "expected one of multihead, performer, got none"
+        )
+
+
+def _limits(architecture: Architecture) -> Iterator[Problem]:
+    """What single architectures cannot do."""
+    name = architecture.mpnn_type
+    if architecture.edge_features and name in NO_EDGE_FEATURES:
+        yield Problem(
+            f"{ARCHITECTURE}.edge_features",
+            f"expected none, because {name} does not see edge features, "
+            f"got {shown(architecture.edge_features)}",
+        )
+    if architecture.edge_features and architecture.enable_interatomic_potential:
+        yield Problem(
+            f"{ARCHITECTURE}.edge_features",
+            "expected none with enable_interatomic_potential: forces follow from the positions, "
+            f"got {shown(architecture.edge_features)}",
+        )
+    if name == "MFC" and architecture.max_neighbours is None:
+        yield Problem(
+            f"{ARCHITECTURE}.max_neighbours",
+            "expected a number > 0, because MFC has one layer for each number of neighbours; "
+            "got none",
+        )
+    kinds = {branch.architecture.type for branch in architecture.output_heads.node}
+    if "conv" in kinds and name in NO_CONV_HEADS:
+        yield Problem(
+            f"{ARCHITECTURE}.output_heads.node",
+            f"expected type mlp or mlp_per_node, because {name} has no head of convolutions; "
+            "got conv",
+        )
+
+
+def _start(training: Training) -> Iterator[Problem]:
+    if training.continue_ and training.startfrom == "new_model":
+        yield Problem(
+            f"{TRAINING}.startfrom",
+            "got new_model, which contradicts continue = 1",
+            "name the run to continue from, or write continue: 0",
+        )
+
+
+# check → the sections that it compares
+CHECKS: dict[Callable[..., Iterator[Problem]], tuple[str, ...]] = {
+    _heads: ("architecture", "variables"),
+    _weights: ("architecture", "variables"),
+    _columns: ("dataset", "variables"),
+    _graph: ("dataset", "architecture"),
+    _attention: ("architecture",),
+    _limits: ("architecture",),
+    _start: ("training",),
+}
