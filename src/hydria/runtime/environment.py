@@ -52,7 +52,6 @@ class Environment:
         num_workers: HYDRAGNN_NUM_WORKERS: threads that assemble batches ahead.
         max_num_batch: HYDRAGNN_MAX_NUM_BATCH: batches of an epoch, of each split.
         valtest: HYDRAGNN_VALTEST: 0 skips validation and test.
-        launched_by: HYDRIA_LAUNCHED_BY: process id of the command that started these ranks.
     """
 
     backend: str | None = None
@@ -63,7 +62,6 @@ class Environment:
     num_workers: int = 0
     max_num_batch: int | None = None
     valtest: bool = True
-    launched_by: str | None = None
 
 
 def read_environment(env: Env) -> Environment:
@@ -77,7 +75,6 @@ def read_environment(env: Env) -> Environment:
         num_workers=_integer(env, "HYDRAGNN_NUM_WORKERS", 0, 1024) or 0,
         max_num_batch=_integer(env, "HYDRAGNN_MAX_NUM_BATCH", 1, 2**31),
         valtest=_integer(env, "HYDRAGNN_VALTEST", 0, 1) != 0,
-        launched_by=env.get("HYDRIA_LAUNCHED_BY") or None,
     )
 
 

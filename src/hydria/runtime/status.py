@@ -26,6 +26,7 @@ class Status:
         reason: why it stopped or failed.
         pid, host: the process that wrote this.
         time: when, in seconds since 1970.
+        exit_code: what the command exits with; None while it runs.
     """
 
     state: State
@@ -35,15 +36,22 @@ class Status:
     pid: int = 0
     host: str = ""
     time: float = 0.0
+    exit_code: int | None = None
 
 
 def write_status(
-    run_dir: Path, state: State, *, step: int = 0, epoch: int = 0, reason: str = ""
+    run_dir: Path,
+    state: State,
+    *,
+    step: int = 0,
+    epoch: int = 0,
+    reason: str = "",
+    exit_code: int | None = None,
 ) -> Status:
     """Replace the status of `run_dir`, whole or not at all."""
-    status = Status(
-        state, step, epoch, reason, os.getpid(), socket.gethostname(), round(time.time(), 3)
-    )
+    now = round(time.time(), 3)
+    host, pid = socket.gethostname(), os.getpid()
+    status = Status(state, step, epoch, reason, pid, host, now, exit_code)
     write_json_atomic(run_dir / NAME, asdict(status))
     return status
 
@@ -59,24 +67,36 @@ def read_status(run_dir: Path) -> Status | None:
     return status if status.state in get_args(State) else None
 
 
-def write_failure(run_dir: Path, reason: str, rank: int = 0) -> None:
+def write_failure(run_dir: Path, reason: str, exit_code: int, rank: int = 0) -> None:
     """Record why a run failed; the first reason stays, those it brings about are not heard."""
     before = read_status(run_dir)
     if before is not None and before.state == "failed":
         return
     step, epoch = (before.step, before.epoch) if before else (0, 0)
     where = f"rank {rank}: {reason}" if rank else reason
-    write_status(run_dir, "failed", step=step, epoch=epoch, reason=where)
+    write_status(run_dir, "failed", step=step, epoch=epoch, reason=where, exit_code=exit_code)
 
 
 def is_alive(status: Status) -> bool:
     """Whether the process that wrote `status` still runs, as far as this host can tell."""
     if status.state != "running" or status.host != socket.gethostname():
         return False
+    started = _started(status.pid)
+    # a later process may have been given the same number
+    return started is not None and started <= status.time + 2.0
+
+
+def _started(pid: int) -> float | None:
+    """When process `pid` started, in seconds since 1970; None when there is no such process."""
     try:
-        os.kill(status.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        boot = next(
+            int(line.split()[1])
+            for line in Path("/proc/stat").read_text().splitlines()
+            if line.startswith("btime")
+        )
+    except (OSError, StopIteration):
+        return None
+    if fields[0] == "Z":
+        return None
+    return boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")

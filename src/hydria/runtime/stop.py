@@ -13,6 +13,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
 # Launchers may pass one Ctrl-C on twice; a person needs longer than that for the second.
 SECOND_CTRL_C_S = 0.5
 FILE_EVERY_S = 0.5
+# Clocks of file servers differ from ours by less than this.
+LEFT_OVER_S = 60.0
+STARTED = time.time()
 
 
 class StopRequest:
@@ -56,6 +59,15 @@ class StopRequest:
             if self.file.exists():
                 self.reason = f"file {NAME}"
         return bool(self.reason)
+
+    def clear_left_over(self) -> None:
+        """Remove a file from before this process, which was meant for an earlier run.
+
+        A younger one stays: whoever started the ranks may want them to end again at once.
+        """
+        with suppress(FileNotFoundError):
+            if self.file.stat().st_mtime < STARTED - LEFT_OVER_S:
+                self.file.unlink()
 
     def clear_file(self) -> None:
         """Remove the file, so that the next run in this folder does not stop at once."""

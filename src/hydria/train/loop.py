@@ -19,7 +19,7 @@ from hydria.runtime import collectives
 from hydria.runtime.environment import Environment
 from hydria.runtime.process_group import World
 from hydria.runtime.receipt import versions
-from hydria.runtime.status import write_status
+from hydria.runtime.status import State, write_status
 from hydria.runtime.stop import StopRequest
 from hydria.train import checkpoint as checkpoints
 from hydria.train.early_stop import EarlyStop
@@ -40,9 +40,9 @@ SAFETY_INTERVAL_S = 600.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended: `finished` or `stopped`, and why."""
+    """How a training ended, why, and whether its last state is on disk."""
 
-    state: str
+    state: State
     reason: str = ""
     saved: bool = True
 
@@ -81,6 +81,11 @@ class Trainer:
         self._saved_at, self._saved_step = time.monotonic(), -1
         # the same model everywhere; from here on each rank draws its own numbers
         seed_everything(settings.seed + world.ranks.rank)
+
+    @property
+    def best_loss(self) -> float | None:
+        """Validation loss of the best checkpoint; None when none was chosen by it."""
+        return self.progress.best_loss if math.isfinite(self.progress.best_loss) else None
 
     @property
     def is_first(self) -> bool:
@@ -207,10 +212,13 @@ class Trainer:
             observer.epoch_ended(record)
 
     def _write_running(self) -> None:
-        if self.is_first:
-            write_status(
-                self.run_dir, "running", step=self.progress.step, epoch=self.progress.epoch
-            )
+        if not self.is_first:
+            return
+        progress = self.progress
+        try:
+            write_status(self.run_dir, "running", step=progress.step, epoch=progress.epoch)
+        except OSError as err:
+            log.warning("%s: status not written: %s", self.run_dir, err.strerror)
 
     # --- stopping -----------------------------------------------------------------------------
 
@@ -312,12 +320,11 @@ class Trainer:
         return True
 
     def _facts(self, best: bool) -> dict[str, Any]:
-        loss = self.progress.best_loss
         return {
             "epoch": self.progress.epoch,
             "batch": self.progress.batch,
             "best": best,
-            "best_loss": loss if math.isfinite(loss) else None,
+            "best_loss": self.best_loss,
             "versions": versions(),
         }
 

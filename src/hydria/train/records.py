@@ -45,9 +45,12 @@ class Recorder:
         write_text_atomic(self.path, "".join(f"{line}\n" for line in kept))
 
     def write(self, record: Record) -> None:
-        """Append one epoch."""
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(record) + "\n")
+        """Append one epoch; a full disk costs the record, not the run."""
+        try:
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(record) + "\n")
+        except OSError as err:
+            log.warning("%s: epoch %d not recorded: %s", self.path, record["epoch"], err.strerror)
         if self._events is not None:
             for name, value in _scalars(record).items():
                 self._events.add_scalar(name, value, record["epoch"])

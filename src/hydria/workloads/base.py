@@ -36,6 +36,13 @@ class Workload(Protocol):
     def documents(self, task: Task) -> Mapping[str, Any]:
         """File name → JSON-able content to keep in the run folder."""
 
+    def evaluate(self, task: Task, trainer: Trainer, split: str, path: Path) -> dict[str, Any]:
+        """Judge the model on a split; called on every rank.
+
+        Rank 0 writes predictions to `path` and returns errors by head and the loss; the others
+        return an empty dictionary.
+        """
+
     def test(self, task: Task, trainer: Trainer, run_dir: Path) -> dict[str, Any]:
         """Judge the model on the test set; called on every rank.
 

@@ -40,15 +40,21 @@ class PropertyWorkload:
             "summary.json": task.prepared.summary.model_dump(mode="json"),
         }
 
-    def test(self, task: PropertyTask, trainer: Trainer, run_dir: Path) -> dict[str, Any]:
-        """Errors and predictions on the test set; see `hydria.workloads.base.Workload`."""
+    def evaluate(
+        self, task: PropertyTask, trainer: Trainer, split: str, path: Path
+    ) -> dict[str, Any]:
+        """Errors and predictions on a split; see `hydria.workloads.base.Workload`."""
         collector = Collector(task.spec.heads)
-        losses = trainer.evaluate("test", collector)
+        losses = trainer.evaluate(split, collector)
         tables = collector.gathered(task.store.attrs, task.denormalise)
         if collectives.rank() != 0:
             return {}
-        write_predictions(run_dir / "predictions" / "test.parquet", tables)
+        write_predictions(path, tables)
         return {
             "heads": {table.name: score(table) for table in tables},
-            "test_loss": trainer.total(losses),
+            f"{split}_loss": trainer.total(losses),
         }
+
+    def test(self, task: PropertyTask, trainer: Trainer, run_dir: Path) -> dict[str, Any]:
+        """Errors and predictions on the test set, in the run folder."""
+        return self.evaluate(task, trainer, "test", run_dir / "predictions" / "test.parquet")

@@ -1,0 +1,107 @@
+"""`hydria train`: train a config here, alone or as one rank of many."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hydria.cli.epoch_bar import epoch_bars
+from hydria.cli.terminal import data_root, progress_bar
+from hydria.config import LoadedConfig, load_config
+from hydria.runtime.launch import detect_ranks
+from hydria.runtime.status import read_status
+from hydria.train import run_folder
+
+app = typer.Typer(help="Train a config.")
+log = logging.getLogger("hydria.cli.train")
+
+INTERRUPTED = 130
+
+
+@app.command()
+def command(
+    config: Annotated[str, typer.Argument(help="A config file, or the name of one in configs/.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Section.key=value", show_default=False)
+    ] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option("--run-dir", help="Run folder; else runs/<config>.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Data root; else $HYDRIA_DATA, else ./data.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the run folder.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the run in the run folder.")
+    ] = False,
+) -> None:
+    """Train CONFIG; the run folder holds all that comes of it.
+
+    Under torchrun, srun, mpirun, mpiexec or flux the same line is one rank. A signal (Ctrl-C,
+    SIGTERM, SIGUSR1) or a file STOP in the run folder ends it with a checkpoint and exit code 75;
+    --resume goes on from there.
+    """
+    loaded = load_config(config, overrides or [])
+    folder = run_dir or Path("runs") / loaded.name
+    try:
+        if detect_ranks(os.environ).source == "single" and loaded.config.devices > 1:
+            run_folder.check(folder, resume, force)
+            code = _as_ranks(loaded, folder, sys.argv[1:])
+        else:
+            code = _as_one_rank(loaded, folder, data_root(data), resume, force)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    raise typer.Exit(code)
+
+
+def _as_ranks(loaded: LoadedConfig, folder: Path, arguments: list[str]) -> int:
+    from hydria.runtime.spawn import spawn
+
+    before = read_status(folder)
+    code = spawn(loaded.config.devices, arguments, folder, os.environ)
+    status = read_status(folder)
+    if status is None or status == before or status.exit_code is None:
+        return code or 1
+    return status.exit_code
+
+
+def _as_one_rank(loaded: LoadedConfig, folder: Path, data: Path, resume: bool, force: bool) -> int:
+    from hydria.runtime.collectives import FirstRankError
+    from hydria.workloads.run import Request, train
+
+    # a full disk must not fill the terminal with what the log could not write
+    logging.raiseExceptions = False
+    request = Request(loaded, folder, data, resume, force)
+    try:
+        with epoch_bars(loaded.config.verbosity.level) as observers:
+            result = train(request, os.environ, observers, progress_bar)
+    except FirstRankError as err:
+        # a launcher ends all ranks when one exits; rank 0 has something to say before
+        time.sleep(0.5)
+        return err.exit_code
+    if result.results:
+        _show(folder, result.results, loaded.config.verbosity.level)
+    return result.exit_code
+
+
+def _show(folder: Path, results: Mapping[str, Any], verbosity: int) -> None:
+    """Draw the report, and print the table of results."""
+    from hydria.report import write_report
+    from hydria.report.tables import results_table
+
+    told = f"run     {folder}"
+    try:
+        told += f"\nreport  {write_report(folder)}"
+    except Exception as err:  # a drawing must not cost a finished training its exit code
+        log.warning("no report: %s: %s. Hint: hydria report %s", type(err).__name__, err, folder)
+    if verbosity > 0:
+        print(f"\n{results_table(results)}\n\n{told}")
