@@ -13,6 +13,12 @@ from rich.table import Table
 
 COLUMNS = ("head", "kind", "MAE", "RMSE", "R²", "n", "unit")
 WIDTH = 100
+LOSSES = {
+    "train_loss": "training loss",
+    "validate_loss": "validation loss",
+    "test_loss": "test loss",
+    "best_val_loss": "best validation loss",
+}
 
 
 def number(value: Any, digits: int = 4) -> str:
@@ -71,7 +77,7 @@ def results_table(results: Mapping[str, Any]) -> str:
 def _footer(results: Mapping[str, Any]) -> list[str]:
     parts = [
         f"{label} {number(results[key], 6)}"
-        for key, label in (("test_loss", "test loss"), ("best_val_loss", "best validation loss"))
+        for key, label in LOSSES.items()
         if results.get(key) is not None
     ]
     if parts and results.get("epoch") is not None:
