@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic import model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from hydria.config.conditions import parse_condition
 from hydria.config.job import JobConfig, Line, parse_walltime
@@ -85,7 +84,8 @@ class Source(Part):
     """A page or a script that facts are taken from."""
 
     url: str
-    as_of: date
+    as_of: Annotated[date | None, BeforeValidator(lambda day: None if day == UNKNOWN else day)]
+    """The day of the snapshot that was read; None for pages without a date."""
     title: str = ""
 
 
@@ -170,7 +170,7 @@ class Gpus(Part):
     arch: Fact[str] | None = None
     tiles: int = 1
     modes: dict[str, int] = Field(default_factory=dict)
-    vendor: Literal["nvidia", "amd", "intel"]
+    vendor: Literal["nvidia", "amd", "intel"] | None = None
 
 
 class Node(Part):
@@ -243,9 +243,7 @@ class MpiAbi(Part):
 
 
 class Container(Part):
-    runtime: Fact[
-        Literal["apptainer", "singularity", "podman-hpc", "shifter", "pyxis", "none"]
-    ]
+    runtime: Fact[Literal["apptainer", "singularity", "podman-hpc", "shifter", "pyxis", "none"]]
     modules_build: tuple[Line, ...] = ()
     modules_run: tuple[Line, ...] = ()
     gpu_flag: Line | None = None
@@ -359,8 +357,8 @@ class Site(Part):
             raise ValueError(f"expected sources from the 'sources' table, got {'; '.join(missing)}")
         return self
 
-    def dated(self, part: Sourced) -> date:
-        """The day a statement was true: its own, its source's, or the file's."""
+    def dated(self, part: Sourced) -> date | None:
+        """The day a statement was true: its own, its source's (None: undated), or the file's."""
         source = self.sources.get(part.source or "")
         return part.as_of or (source.as_of if source else self.as_of)
 
@@ -368,6 +366,10 @@ class Site(Part):
         """Where a statement comes from, for people."""
         source = self.sources.get(part.source or "")
         return source.url if source else f"site/{self.name}.yaml"
+
+    def short(self, part: Sourced) -> str:
+        """The same in short: the key of the source and the date."""
+        return f"{part.source or 'site file'}, {self.dated(part) or 'undated'}"
 
 
 def statements(part: BaseModel, path: str = "") -> Iterator[tuple[str, Sourced]]:

@@ -13,6 +13,9 @@ from hydria.deploy.request import Setting
 WORKERS = "HYDRAGNN_NUM_WORKERS"
 THREADS = "OMP_NUM_THREADS"
 AGGREGATION = "HYDRAGNN_AGGR_BACKEND"
+ASKED = "asked for"
+PLAN = ("plan", "plan")
+
 
 def plan_environment(
     site: Site,
@@ -27,40 +30,44 @@ def plan_environment(
         entries[THREADS] = _own(THREADS, threads, "cores of a rank that loader workers leave")
     entries[WORKERS] = _own(WORKERS, workers, "threads that assemble batches ahead")
     entries[AGGREGATION] = EnvEntry(
-        AGGREGATION, literal("torch"), "losses are reduced with the gradients; no MPI beside it", "plan"
+        AGGREGATION,
+        literal("torch"),
+        "losses are reduced with the gradients; no MPI beside it",
+        *PLAN,
     )
     for variable in site.env:
         if variable.provided_by == "us" and holds(variable.when, facts):
             entries[variable.name] = _of_site(site, variable)
     for name, setting in asked.items():
-        entries[name] = EnvEntry(name, literal(setting.value), "asked for", setting.source)
+        entries[name] = EnvEntry(
+            name, literal(setting.value), ASKED, setting.source, setting.source
+        )
     return tuple(entries.values())
 
 
 def _own(name: str, value: int, why: str) -> EnvEntry:
-    return EnvEntry(name, literal(str(value)), why, "plan")
+    return EnvEntry(name, literal(str(value)), why, *PLAN)
 
 
 def _of_site(site: Site, variable: EnvVar) -> EnvEntry:
     plain = "$" not in variable.value
     value = literal(variable.value) if plain else template(variable.value)
-    as_of = site.dated(variable).isoformat()
-    return EnvEntry(
-        variable.name, value, variable.why, site.cited(variable), as_of, variable.directory
-    )
+    source, short = site.cited(variable), site.short(variable)
+    return EnvEntry(variable.name, value, variable.why, source, short, variable.directory)
 
 
 def plan_modules(site: Site, facts: Mapping[str, object]) -> tuple[ModuleLoad, ...]:
     """Modules of the machine, then those that only a container needs."""
     loads = [
-        ModuleLoad(module.name, module.why, site.cited(module))
+        ModuleLoad(module.name, module.why, site.cited(module), site.short(module))
         for module in site.modules
         if holds(module.when, facts)
     ]
     if facts["runtime"] != "none":
-        source = site.cited(site.container.runtime)
+        fact = site.container.runtime
+        why = "gives the container the machine's MPI and GPUs"
         loads += [
-            ModuleLoad(name, "gives the container the machine's MPI and GPUs", source)
+            ModuleLoad(name, why, site.cited(fact), site.short(fact))
             for name in site.container.modules_run
         ]
     return tuple(loads)

@@ -6,7 +6,9 @@ from hydria.config.site import GpuAffinity, Node
 from hydria.deploy.plan import RankPlace
 
 
-def place_ranks(node: Node, ranks: int, cores_per_rank: int | None, gpus: int) -> tuple[RankPlace, ...]:
+def place_ranks(
+    node: Node, ranks: int, cores_per_rank: int | None, gpus: int
+) -> tuple[RankPlace, ...]:
     """Give consecutive usable cores to consecutive ranks, as `srun -c` does.
 
     Returns:

@@ -38,15 +38,19 @@ class EnvEntry:
     value: ShellText
     why: str
     source: str
-    as_of: str = ""
+    cited: str
+    """`source` in short, with the date of the fact; the header spells it out."""
     directory: bool = False
 
 
 @dataclass(frozen=True)
 class ModuleLoad:
+    """A module of the site, loaded before the ranks start."""
+
     name: str
     why: str
     source: str
+    cited: str
 
 
 @dataclass(frozen=True)
@@ -162,5 +166,5 @@ def _entry(entry: EnvEntry) -> Mapping[str, Any]:
         "value": entry.value.text,
         "reason": entry.why,
         "source": entry.source,
-        "as_of": entry.as_of,
+        "cited": entry.cited,
     }

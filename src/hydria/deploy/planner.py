@@ -112,9 +112,7 @@ class _Planner:
             run_dir=self._path("run_dir", self.site.storage.runs),
             requeues=self._requeues(),
             lead_s=self._lead(),
-            queue_row=choose_queue(
-                self.site, self._asked_queue(), nodes.value, walltime.value
-            ),
+            queue_row=choose_queue(self.site, self._asked_queue(), nodes.value, walltime.value),
             places=place_ranks(
                 self.site.node, resources.ranks.value, resources.cores.value, resources.gpus.value
             ),
@@ -258,9 +256,7 @@ class _Planner:
             flag = "--" + key.replace("_", "-")
             message = f"storage.scratch of {self.site.name} is unknown"
             raise DeployError([Problem(flag, message, f"give {flag} DIR")])
-        text = default.replace("$SCRATCH", scratch.value or "").replace(
-            "$CONFIG", self.config.slug
-        )
+        text = default.replace("$SCRATCH", scratch.value or "").replace("$CONFIG", self.config.slug)
         return Decision(template(text), "on the site's scratch", self.site.cited(scratch))
 
     def _requeues(self) -> Decision[int]:

@@ -9,7 +9,8 @@ from hydria.config.site import Queue, Site
 
 
 def fits(row: Queue, nodes: int, walltime_s: int) -> bool:
-    return row.nodes[0] <= nodes <= row.nodes[1] and row.walltime[0] <= walltime_s <= row.walltime[1]
+    (fewest, most), (shortest, longest) = row.nodes, row.walltime
+    return fewest <= nodes <= most and shortest <= walltime_s <= longest
 
 
 def choose_queue(site: Site, name: str | None, nodes: int, walltime_s: int) -> Queue | None:

@@ -16,7 +16,7 @@ from hydria.deploy.schedulers import Scheduler, scheduler_of
 _EXPORT = re.compile(r"export (\w+)=(.*)")
 _MODULE = re.compile(r"module load (\S+) \|\| die .*")
 _ASSIGNMENT = re.compile(r"(data_root|run_dir)=(.*)")
-_FUNCTION = re.compile(r"^(prepare|launch)\(\) \{\n    (.*)\n\}$", re.MULTILINE)
+_FUNCTION = re.compile(r"^(prepare|launch)\(\) \{\n    exec (.*)\n\}$", re.MULTILINE)
 _CONFIG = re.compile(r"<< 'HYDRIA_CONFIG'\n(.*?)\nHYDRIA_CONFIG$", re.DOTALL | re.MULTILINE)
 _REQUEUES = re.compile(r'"\$\{SLURM_RESTART_COUNT:-0\}" -lt (\d+)')
 OWN_EXPORTS = frozenset({"HYDRIA_DATA", "PATH"})

@@ -6,6 +6,7 @@ import shlex
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hydria._version import __version__
 from hydria.config.job import format_walltime
@@ -13,6 +14,9 @@ from hydria.core.assets import asset_dir
 from hydria.deploy.placement import core_list
 from hydria.deploy.plan import Plan
 from hydria.deploy.schedulers import Scheduler, scheduler_of
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 # Launchers that start ranks from inside the container; the others start one container per rank.
 INSIDE_CONTAINER = frozenset({"torchrun"})
@@ -35,7 +39,7 @@ def render(plan: Plan) -> Script:
     return Script(text, scheduler.extension)
 
 
-def _environment():  # type: ignore[no-untyped-def]
+def _environment() -> Environment:
     import jinja2
 
     return jinja2.Environment(
@@ -56,7 +60,7 @@ def _context(plan: Plan, scheduler: Scheduler) -> dict[str, object]:
         "directives": scheduler.directives(plan),
         "modules": plan.modules,
         "needs_account": needs_account(plan),
-        "account_line": account_line(plan),
+        "account_line": account_line(plan, scheduler),
         "account_hint": f"{scheduler.submit_command[0]} {scheduler.account_option} YOUR_PROJECT",
         "master_addr": master_address(plan),
         "master_port": master_port(plan),
@@ -76,9 +80,11 @@ def needs_account(plan: Plan) -> bool:
     return "ACCOUNT" in paths
 
 
-def account_line(plan: Plan) -> str:
+def account_line(plan: Plan, scheduler: Scheduler) -> str:
+    """The job knows its account where the scheduler says it, else from the plan."""
     planned = shlex.quote(plan.account.value) if plan.account.value else ""
-    return f"account=${{SLURM_JOB_ACCOUNT:-{planned}}}"
+    variable = scheduler.account_variable
+    return f"account=${{{variable}:-{planned}}}" if variable else f"account={planned}"
 
 
 def master_address(plan: Plan) -> str:
@@ -110,7 +116,8 @@ def container_words(plan: Plan) -> str:
 
 def prepare_line(plan: Plan) -> str:
     proxies = [f"{name}={shlex.quote(value)}" for name, value in plan.site.proxy.items()]
-    return _joined(*proxies, container_words(plan), 'hydria prepare "$config" --data "$data_root"')
+    prepare = 'hydria prepare "$config" --data "$data_root"'
+    return _joined("env" if proxies else "", *proxies, container_words(plan), prepare)
 
 
 def launch_line(plan: Plan) -> str:
@@ -126,8 +133,8 @@ def directories_line(plan: Plan) -> str:
     names = [f'"${entry.name}"' for entry in plan.env if entry.directory]
     if not names:
         return ""
-    nodes = plan.nodes.value
-    on_all = f"srun -N{nodes} -n{nodes} --ntasks-per-node=1" if plan.site.launch.cmd == "srun" else ""
+    nodes, by_srun = plan.nodes.value, plan.site.launch.cmd == "srun"
+    on_all = f"srun -N{nodes} -n{nodes} --ntasks-per-node=1" if by_srun else ""
     return _joined(on_all, "mkdir -p --", *names)
 
 
@@ -139,7 +146,7 @@ def header_lines(plan: Plan, scheduler: Scheduler) -> Iterator[str]:
     """What a reader must know: inputs and their hashes, where to read on, how to submit."""
     site = plan.site
     yield f"hydria {__version__} job: {plan.config.slug} on {site.name} ({site.facility})"
-    yield f"{_shape(plan)}, {_time(plan)}"
+    yield f"{shape_of(plan)}, {time_of(plan)}"
     yield ""
     yield f"site      {site.name}, sha256 {plan.site_sha256[:16]}, facts of {site.as_of}"
     yield f"config    {plan.config.slug}, sha256 {plan.config.sha256[:16]} (in this script)"
@@ -147,6 +154,8 @@ def header_lines(plan: Plan, scheduler: Scheduler) -> Iterator[str]:
         yield from _wrapped(f"override  {override}")
     yield f"facility  {site.docs_url}"
     yield f"submit    {scheduler.how_to_submit(plan)}"
+    for name in sorted(_cited_sources(plan)):
+        yield f"source    {name}: {site.sources[name].url}"
     for note in header_notes(plan, scheduler):
         yield ""
         yield from _wrapped(note)
@@ -158,17 +167,24 @@ def header_lines(plan: Plan, scheduler: Scheduler) -> Iterator[str]:
             yield f"  {place.local_rank:>2} -> {core_list(place.cores):<7} -> {gpu}"
 
 
+def _cited_sources(plan: Plan) -> set[str]:
+    """Keys of the sources that reasons in the script refer to."""
+    cited = [entry.cited for entry in plan.env] + [module.cited for module in plan.modules]
+    return {text.partition(",")[0] for text in cited} & plan.site.sources.keys()
+
+
 def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, HEADER_WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
-def _shape(plan: Plan) -> str:
+def shape_of(plan: Plan) -> str:
     cores = "" if plan.cores_per_rank.value is None else f" x {plan.cores_per_rank.value} cores"
     gpus = " + 1 GPU each" if plan.gpus_per_node.value else ""
-    return f"{_many(plan.nodes.value, 'node')} x {_many(plan.ranks_per_node.value, 'rank')}{cores}{gpus}"
+    nodes, ranks = _many(plan.nodes.value, "node"), _many(plan.ranks_per_node.value, "rank")
+    return f"{nodes} x {ranks}{cores}{gpus}"
 
 
-def _time(plan: Plan) -> str:
+def time_of(plan: Plan) -> str:
     if plan.site.scheduler.kind == "local":
         return "no time limit"
     queue = f" in {plan.queue.value}" if plan.queue.value else ""

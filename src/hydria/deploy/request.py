@@ -18,9 +18,17 @@ from hydria.core.registry import nearest
 USER_FILE = "~/.config/hydria.yaml"
 COUNTS = frozenset({"nodes", "gpus", "cpus"})
 # Names under which the environment may give a value; the first one that is set counts.
-VARIABLES = {
-    key: (f"HYDRIA_{key.upper()}",) for key in JobConfig.model_fields if key != "env"
-} | {"account": ("HYDRIA_ACCOUNT", "SBATCH_ACCOUNT"), "memory": ("HYDRIA_MEM",)}
+VARIABLES = {key: (f"HYDRIA_{key.upper()}",) for key in JobConfig.model_fields if key != "env"} | {
+    "account": ("HYDRIA_ACCOUNT", "SBATCH_ACCOUNT"),
+    "memory": ("HYDRIA_MEM",),
+}
+# What pydantic's own complaints say, in the words of our messages.
+EXPECTED = {
+    "greater_than_equal": "a whole number ≥ {ge}",
+    "int_type": "a whole number",
+    "string_type": "text",
+    "dict_type": "names with values",
+}
 
 
 @dataclass(frozen=True)
@@ -115,9 +123,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[str, An
     return found
 
 
-def _layer(
-    values: Mapping[str, Any], names: Mapping[str, str], problems: list[Problem]
-) -> Layer:
+def _layer(values: Mapping[str, Any], names: Mapping[str, str], problems: list[Problem]) -> Layer:
     """A layer of the values that are right; what is wrong is added to `problems`."""
     try:
         return Layer(JobConfig.model_validate(dict(values)), names)
@@ -135,7 +141,9 @@ def _problem(error: Any, names: Mapping[str, str]) -> Problem:
         return Problem(where, "no such key", f"did you mean {close!r}?" if close else None)
     message = error["msg"].removeprefix("Value error, ")
     if not message.startswith("expected"):
-        message = f"{message[:1].lower()}{message[1:]}, got {error['input']!r}"
+        wanted = EXPECTED.get(error["type"], error["msg"][:1].lower() + error["msg"][1:])
+        wanted = wanted.format(**error.get("ctx", {}))
+        message = f"expected {wanted}, got {error['input']!r}"
     return Problem(where, message)
 
 

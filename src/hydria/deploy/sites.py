@@ -15,6 +15,7 @@ from hydria.config.site import Site
 from hydria.core.assets import asset_dir
 from hydria.core.errors import DeployError, Problem, listed
 from hydria.core.registry import nearest
+from hydria.deploy.quoting import template
 
 SUFFIX = ".yaml"
 
@@ -58,11 +59,31 @@ def _validated(path: Path, content: bytes) -> Site:
         site = Site.model_validate(_read_yaml(path, content))
     except ValidationError as err:
         raise DeployError([_problem(path, error) for error in err.errors()]) from err
+    problems = list(_templates(path, site))
+    if problems:
+        raise DeployError(problems)
     if site.name != path.stem:
         raise DeployError(
             [Problem(f"{path.name}: name", f"expected {path.stem!r}, got {site.name!r}")]
         )
     return site
+
+
+def _templates(path: Path, site: Site) -> Iterator[Problem]:
+    """Texts that become shell words hold nothing but plain characters and known variables."""
+    storage = site.storage
+    scratch = storage.scratch.value or ""
+    texts = {
+        "storage.scratch": scratch,
+        "storage.runs": storage.runs,
+        "storage.data": storage.data,
+    }
+    texts |= {f"env {row.name}": row.value for row in site.env if "$" in row.value}
+    for place, text in texts.items():
+        try:
+            template(text.replace("$SCRATCH", scratch).replace("$CONFIG", ""))
+        except ValueError as err:
+            yield Problem(f"{path.name}: {place}", str(err))
 
 
 def _read_yaml(path: Path, content: bytes) -> Any:

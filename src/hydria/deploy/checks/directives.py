@@ -57,7 +57,9 @@ def required_flags(plan: Plan) -> Iterator[Finding]:
     for row in plan.site.directives.required:
         if row.from_ == "account":
             continue
-        if not any(text == row.flag or text.startswith((f"{row.flag}=", f"{row.flag} ")) for text in said):
+        if not any(
+            text == row.flag or text.startswith((f"{row.flag}=", f"{row.flag} ")) for text in said
+        ):
             yield error(12, "directives", f"{plan.site.name} requires {row.flag}", row.reason)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from hydria.config.conditions import holds
 from hydria.core.registry import nearest
 from hydria.deploy.checks.finding import Finding, error, warning
+from hydria.deploy.environment import ASKED
 from hydria.deploy.plan import EnvEntry, Plan
 from hydria.deploy.schedulers import scheduler_of
 from hydria.deploy.variables import KNOWN, RESERVED
@@ -23,7 +24,7 @@ OFI_NEEDS = "--network=disable_rdzv_get"
 
 
 def _asked(plan: Plan) -> Iterator[EnvEntry]:
-    return (entry for entry in plan.env if entry.why == "asked for")
+    return (entry for entry in plan.env if entry.why == ASKED)
 
 
 def names_of_variables(plan: Plan) -> Iterator[Finding]:
@@ -35,12 +36,12 @@ def names_of_variables(plan: Plan) -> Iterator[Finding]:
             yield error(19, entry.source, f"{entry.name} is set by the script and the launcher")
         elif entry.name not in known:
             close = nearest(entry.name, known)
-            if close is not None and _alike(entry.name, close):
+            if close is not None and is_slip(entry.name, close):
                 message = f"nothing reads {entry.name!r}"
                 yield error(19, entry.source, message, f"did you mean {close!r}?")
 
 
-def _alike(name: str, known: str) -> bool:
+def is_slip(name: str, known: str) -> bool:
     """Whether `name` is a slip for `known`, and not a variable of its own family."""
     from difflib import SequenceMatcher
 
@@ -57,9 +58,7 @@ def texts_of_variables(plan: Plan) -> Iterator[Finding]:
 def contradictions(plan: Plan) -> Iterator[Finding]:
     """What a person sets against the site's advice is done, and said."""
     facts = plan.conditions()
-    advised = {
-        variable.name: variable for variable in plan.site.env if holds(variable.when, facts)
-    }
+    advised = {variable.name: variable for variable in plan.site.env if holds(variable.when, facts)}
     for entry in _asked(plan):
         fact = advised.get(entry.name)
         if fact is not None and fact.value != entry.value.text:

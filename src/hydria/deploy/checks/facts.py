@@ -12,18 +12,21 @@ from hydria.deploy.plan import Plan
 OLD_AFTER_DAYS = 180
 
 
-def stale(site: Site, today: date) -> list[tuple[str, Sourced, int]]:
-    """Facts that say where they come from and are too old: path, fact, age in days."""
-    aged = ((path, fact, (today - site.dated(fact)).days) for path, fact in statements(site))
-    return [
-        (path, fact, age) for path, fact, age in aged if fact.source and age > OLD_AFTER_DAYS
-    ]
+def stale(site: Site, today: date) -> list[tuple[str, Sourced, int | None]]:
+    """Facts that say where they come from and are too old: path, fact, age in days or None."""
+    found: list[tuple[str, Sourced, int | None]] = []
+    for path, fact in statements(site):
+        day = site.dated(fact)
+        age = None if day is None else (today - day).days
+        if fact.source and (age is None or age > OLD_AFTER_DAYS):
+            found.append((path, fact, age))
+    return found
 
 
 def old_facts(site: Site, today: date) -> Iterator[Finding]:
     count = len(stale(site, today))
     if count:
-        message = f"{count} facts are older than {OLD_AFTER_DAYS} days"
+        message = f"facts older than {OLD_AFTER_DAYS} days: {count}"
         yield warning(20, f"site {site.name}", message, f"hydria site check {site.name} lists them")
 
 
@@ -43,5 +46,7 @@ def image_needs_runtime(plan: Plan) -> Iterator[Finding]:
 def unverified_fabric(plan: Plan) -> Iterator[Finding]:
     fabric = plan.site.container.fabric
     if plan.image.value is not None and plan.nodes.value > 1 and fabric != "native":
-        message = f"container.fabric is {fabric} on {plan.site.name}: nodes may not reach each other"
+        message = (
+            f"container.fabric is {fabric} on {plan.site.name}: nodes may not reach each other"
+        )
         yield error(17, plan.nodes.source, message, "one node, or no image")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
@@ -21,6 +22,8 @@ class Scheduler(ABC):
     submit_command: ClassVar[tuple[str, ...]]
     account_option: ClassVar[str]
     """The option of `submit_command` that names an account."""
+    account_variable: ClassVar[str] = ""
+    """The variable in which a job finds the account that it is charged to."""
 
     @abstractmethod
     def directives(self, plan: Plan) -> tuple[str, ...]:
@@ -34,12 +37,12 @@ class Scheduler(ABC):
     def read(self, directives: Sequence[str]) -> Carried:
         """The values that directives carry; ValueError for one that nobody planned."""
 
-    def how_to_submit(self, plan: Plan) -> str:
-        """The command that hands the script over, for its header."""
+    def how_to_submit(self, plan: Plan, file: str = "") -> str:
+        """The command that hands the script over; without a file, as the header says it."""
         account = ""
         if plan.account.value is None and plan.site.account_required.value:
             account = f" {self.account_option} YOUR_PROJECT"
-        file = f"{plan.config.slug}.{self.extension}"
+        file = shlex.quote(file) if file else f"{plan.config.slug}.{self.extension}"
         return f"{' '.join(self.submit_command)}{account} {file}"
 
 

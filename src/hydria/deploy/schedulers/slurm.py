@@ -35,6 +35,7 @@ class Slurm(Scheduler):
     sentinel = "#SBATCH"
     submit_command = ("sbatch",)
     account_option = "-A"
+    account_variable = "SLURM_JOB_ACCOUNT"
 
     def directives(self, plan: Plan) -> tuple[str, ...]:
         return tuple(_directives(plan))
