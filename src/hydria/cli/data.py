@@ -1,0 +1,57 @@
+"""`hydria data`: list, make and fetch data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hydria.cli.terminal import data_root, progress_bar
+from hydria.core import log
+from hydria.data.catalog import CATALOG, DataSet, entry
+
+app = typer.Typer(no_args_is_help=True, help="Make or fetch data sets.")
+
+Data = Annotated[
+    Path | None, typer.Option("--data", help="Data root; else $HYDRIA_DATA, else ./data.")
+]
+Name = Annotated[str, typer.Argument(help="A data set; 'hydria data list' names them.")]
+Force = Annotated[bool, typer.Option("--force", help="Do it again although it is there.")]
+
+
+@app.command("list")
+def list_(data: Data = None) -> None:
+    """Name the data sets, how to get each, and which are there."""
+    root = data_root(data)
+    table = Table(box=None, pad_edge=False)
+    for title in ("name", "how", "here", "what"):
+        table.add_column(title, no_wrap=title != "what")
+    for data_set in CATALOG.values():
+        here = "yes" if (root / data_set.name).is_dir() else "no"
+        table.add_row(data_set.name, _how(data_set), here, data_set.about)
+    Console().print(table)
+
+
+def _how(data_set: DataSet) -> str:
+    return "make" if data_set.make is not None else "fetch"
+
+
+@app.command()
+def make(name: Name, data: Data = None, force: Force = False) -> None:
+    """Make a data set that needs no network."""
+    log.configure()
+    with progress_bar() as bar:
+        folder = entry(name).provide(data_root(data), bar, force=force)
+    print(f"{name}: {folder}")
+
+
+@app.command()
+def fetch(name: Name, data: Data = None, force: Force = False) -> None:
+    """Fetch a published data set; a download that broke off is taken up where it stopped."""
+    log.configure()
+    with progress_bar() as bar:
+        folder = entry(name).fetch(data_root(data), bar, force=force)
+    print(f"{name}: {folder}")

@@ -1,0 +1,86 @@
+"""The catalogue: what is made here, what is fetched, and folders that are whole or not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hydria.core.errors import DataError
+from hydria.data.catalog import CATALOG, DataSet, entry
+from hydria.data.progress import Progress
+
+
+@pytest.mark.parametrize("name", list(CATALOG))
+def test_every_entry_can_be_had_somehow(name: str) -> None:
+    data_set = CATALOG[name]
+    assert data_set.name == name
+    assert (data_set.make is None) == bool(data_set.remote)
+    assert all(remote.url.startswith("https://") for remote in data_set.remote)
+
+
+def test_an_unknown_name_gets_a_suggestion() -> None:
+    with pytest.raises(DataError, match=r"unknown data set 'dft-si'.*did you mean 'dft_si'"):
+        entry("dft-si")
+
+
+def test_silicon_comes_without_a_network(tmp_path: Path) -> None:
+    folder = CATALOG["dft_si"].provide(tmp_path)
+    assert (folder / "train.extxyz.xz").is_file()
+    assert (folder / "LICENSE").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["dft_si"]
+
+
+def test_making_and_fetching_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="hydria data fetch mlearn_si"):
+        CATALOG["mlearn_si"].provide(tmp_path)
+    with pytest.raises(DataError, match="hydria data make dft_si"):
+        CATALOG["dft_si"].fetch(tmp_path)
+
+
+def _made_of(text: str) -> DataSet:
+    def make(folder: Path, _: Progress) -> None:
+        (folder / "a.txt").write_text(text)
+
+    return DataSet("set", "a test", make=make)
+
+
+def test_a_set_that_is_there_stays_unless_forced(tmp_path: Path) -> None:
+    _made_of("first").provide(tmp_path)
+    assert (_made_of("second").provide(tmp_path) / "a.txt").read_text() == "first"
+    assert (_made_of("third").provide(tmp_path, force=True) / "a.txt").read_text() == "third"
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_a_failure_leaves_nothing_and_what_was_there_intact(tmp_path: Path) -> None:
+    def fail(folder: Path, _: Progress) -> None:
+        (folder / "half.txt").write_text("half")
+        raise DataError("no")
+
+    _made_of("first").provide(tmp_path)
+    with pytest.raises(DataError):
+        DataSet("set", "a test", make=fail).provide(tmp_path, force=True)
+    assert [path.name for path in tmp_path.rglob("*")] == ["set", "a.txt"]
+
+
+def test_a_root_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="expected a folder to write data to"):
+        _made_of("first").provide(tmp_path / "file" / "data")
+
+
+def test_fetched_files_are_converted_once(tmp_path: Path) -> None:
+    from hydria.data.download import Remote
+
+    downloads = tmp_path / "downloads" / "set"
+    downloads.mkdir(parents=True)
+    (downloads / "raw.txt").write_text("content")
+
+    def convert(files: tuple[Path, ...], folder: Path) -> None:
+        (folder / "data.txt").write_text(files[0].read_text().upper())
+
+    remote = (Remote("https://example.invalid/raw.txt", "raw.txt"),)
+    converted = DataSet("set", "a test", remote=remote, convert=convert)
+    assert (converted.fetch(tmp_path) / "data.txt").read_text() == "CONTENT"
+    (downloads / "raw.txt").unlink()
+    assert (converted.fetch(tmp_path) / "data.txt").read_text() == "CONTENT"
