@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from hydria.models.state import NodeState
 from hydria.nn.edges import Edges
-from hydria.nn.segments import segment_sum
+from hydria.nn.messages import gated_sum
 
 
 class Distances(NamedTuple):
@@ -55,15 +55,15 @@ class CFConv(nn.Module):
     def forward(self, nodes: NodeState, edges: Edges, distances: Distances) -> NodeState:
         """Convolve (N, in_dim) features."""
         filters = self.filters(edges, distances)
-        messages = edges.from_source(self.lin1(nodes.x)) * filters  # (E, num_filters)
-        return NodeState(self.lin2(segment_sum(messages, edges.by_target)), nodes.equivariant)
+        summed = gated_sum(self.lin1(nodes.x), filters, distances.weight, edges)
+        return NodeState(self.lin2(summed), nodes.equivariant)
 
     def filters(self, edges: Edges, distances: Distances) -> Tensor:
-        """(E, num_filters), zero at the cutoff."""
+        """(E, num_filters), without the cutoff function."""
         hidden = self.expand(distances.basis)
         if self.edge is not None:
             hidden = hidden + self.edge(edges.features)
         # softplus is shifted by ln 2; the shift goes into the bias, which saves a pass over edges
         weight = self.generate.weight
         bias = self.generate.bias - math.log(2.0) * weight.sum(1)
-        return functional.linear(functional.softplus(hidden), weight, bias) * distances.weight
+        return functional.linear(functional.softplus(hidden), weight, bias)
