@@ -15,7 +15,8 @@ from hydria.config.dataset import Dataset, Features, VariablesOfInterest
 from hydria.config.formats import FORMATS
 from hydria.config.run import RunConfig
 from hydria.config.training import Training
-from hydria.core.errors import Problem
+from hydria.core.errors import Problem, listed
+from hydria.core.registry import nearest
 
 ARCHITECTURE = "NeuralNetwork.Architecture"
 VARIABLES = "NeuralNetwork.Variables_of_interest"
@@ -23,6 +24,8 @@ TRAINING = "NeuralNetwork.Training"
 
 NO_EDGE_FEATURES = frozenset({"GIN", "SAGE", "MFC"})
 NO_CONV_HEADS = frozenset({"CGCNN", "MACE"})
+# Keys that were given a value to go on with.
+KINDS = frozenset({"mpnn_type"})
 EQUIVARIANT = frozenset({"EGNN", "SchNet", "PNAEq", "PAINN", "MACE"})
 
 
@@ -53,7 +56,9 @@ def valid_sections(tree: dict[str, Any], faults: Sequence[Problem]) -> Sections:
     architecture = network.get("Architecture")
     if isinstance(architecture, dict):
         faulty = {re.split(r"[.\[]", f"{fault.path}..")[2] for fault in faults}
-        architecture = {key: value for key, value in architecture.items() if key not in faulty}
+        architecture = {
+            key: value for key, value in architecture.items() if key not in faulty - KINDS
+        }
     return Sections(
         _valid(Dataset, tree.get("Dataset", {})),
         _valid(AnyArchitecture, architecture),
@@ -106,10 +111,6 @@ def warnings_in(config: RunConfig) -> list[str]:
         f"{TRAINING}.EarlyStopping cannot stop anything: patience {training.patience} is not "
         f"less than num_epoch {training.num_epoch}": (
             training.early_stopping and training.patience >= training.num_epoch
-        ),
-        f"{ARCHITECTURE}.equivariance has no effect: {architecture.mpnn_type} has no vector "
-        f"features ({', '.join(sorted(EQUIVARIANT))} have)": (
-            architecture.equivariance and architecture.mpnn_type not in EQUIVARIANT
         ),
     }
     return [text for text, holds in doubts.items() if holds]
@@ -169,11 +170,21 @@ def _in_range(path: str, index: int, kind: str, features: Features) -> Iterator[
         )
 
 
+def _format(dataset: Dataset) -> Iterator[Problem]:
+    if dataset.format not in FORMATS:
+        close = nearest(dataset.format, FORMATS)
+        yield Problem(
+            "Dataset.format",
+            f"expected one of {listed(FORMATS)}, got {shown(dataset.format)}",
+            f"did you mean {close!r}?" if close else None,
+        )
+
+
 def _graph(dataset: Dataset, architecture: Architecture) -> Iterator[Problem]:
     """Where raw files are turned into graphs, a cutoff is needed, and a lattice for images."""
     paths = (dataset.path.total, dataset.path.train)
     pickled = any(path and path.endswith(".pkl") for path in paths)
-    if "path" not in dataset.model_fields_set or pickled:
+    if "path" not in dataset.model_fields_set or pickled or dataset.format not in FORMATS:
         return
     known = FORMATS[dataset.format]
     if architecture.radius is None and not known.graphs:
@@ -224,6 +235,12 @@ def _limits(architecture: Architecture) -> Iterator[Problem]:
             "expected none with enable_interatomic_potential: forces follow from the positions, "
             f"got {shown(architecture.edge_features)}",
         )
+    if architecture.equivariance and name not in EQUIVARIANT:
+        yield Problem(
+            f"{ARCHITECTURE}.equivariance",
+            f"expected false, because {name} has no vector features, got true",
+            f"{', '.join(sorted(EQUIVARIANT))} have",
+        )
     if name == "MFC" and architecture.max_neighbours is None:
         yield Problem(
             f"{ARCHITECTURE}.max_neighbours",
@@ -253,6 +270,7 @@ CHECKS: dict[Callable[..., Iterator[Problem]], tuple[str, ...]] = {
     _heads: ("architecture", "variables"),
     _weights: ("architecture", "variables"),
     _columns: ("dataset", "variables"),
+    _format: ("dataset",),
     _graph: ("dataset", "architecture"),
     _attention: ("architecture",),
     _limits: ("architecture",),

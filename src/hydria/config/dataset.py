@@ -8,11 +8,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 
 from hydria.config.base import Count, Frozen, Index, described, shown
 from hydria.config.formats import FORMATS
-from hydria.core.errors import listed
-from hydria.core.registry import nearest
 
 Row = tuple[float, float, float]
 Rows = tuple[Row, Row, Row]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 
 
 class DataPath(Frozen):
@@ -81,14 +80,6 @@ class Descriptors(Frozen):
     """Length and angles to the normals of every edge."""
 
 
-def _known_format(value: str) -> str:
-    if value not in FORMATS:
-        close = nearest(value, FORMATS)
-        hint = f". Hint: did you mean {shown(close)}?" if close else ""
-        raise ValueError(f"expected one of {listed(FORMATS)}, got {shown(value)}{hint}")
-    return value
-
-
 def _spans_a_cell(value: Rows | str | None) -> Rows | str | None:
     if value == "":
         raise ValueError('expected the name of a CSV file, got ""')
@@ -103,11 +94,9 @@ def _spans_a_cell(value: Rows | str | None) -> Rows | str | None:
 class Dataset(Frozen):
     """What data to read, and how to cut it into sets."""
 
-    name: str = Field("dataset", pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
+    name: str = Field("dataset", pattern=NAME)
     """Name of the data set, for folders and messages."""
-    format: Annotated[str, AfterValidator(_known_format)] = Field(
-        "LSMS", json_schema_extra={"enum": list(FORMATS)}
-    )
+    format: str = Field("LSMS", json_schema_extra={"enum": list(FORMATS)})
     """Format of the raw files; a path that ends in .pkl is read as pickled graphs."""
     path: Annotated[DataPath, BeforeValidator(_total, json_schema_input_type=DataPath | str)] = (
         DataPath(total="dataset")

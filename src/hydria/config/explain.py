@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from hydria.config.base import shown
+from hydria.config.dataset import NAME
 from hydria.config.hydragnn_json import ALIASES, MOVED, UNUSED
 from hydria.config.run import RunConfig
 from hydria.core.errors import Problem
@@ -49,7 +50,7 @@ EXPECTED = {
 # Patterns of names, in words.
 PATTERNS = {
     r"^branch-\d+$": "branch-0, branch-1, …",
-    r"^[A-Za-z0-9][A-Za-z0-9._+-]*$": "a name of letters, digits, '.', '_', '+' and '-'",
+    NAME: "a name of letters, digits, '.', '_', '+' and '-'",
 }
 ABSENT = "expected a value, got none"
 ABSENT_SECTION = "expected an object with keys, got none"
@@ -228,6 +229,26 @@ def _explained(error: dict[str, Any], where: Where) -> Problem:
         f"expected {_singular(expected)}{_unit(expected, place)}, got {shown(got)}",
         _suggestion(got, known.split(", ")),
     )
+
+
+def replace_kinds(err: ValidationError, tree: dict[str, Any]) -> bool:
+    """Put known kinds where unknown ones (of architecture, optimiser, ...) stand in `tree`.
+
+    Returns:
+        whether there were any.
+    """
+    replaced = False
+    for error in err.errors(include_url=False):
+        if error["type"] != "union_tag_invalid":
+            continue
+        section: Any = tree
+        for step in as_written(error["loc"], tree):
+            section = section[step]
+        known = _unquoted(error["ctx"]["expected_tags"]).split(", ")
+        tag = _unquoted(error["ctx"]["discriminator"])
+        section[tag] = nearest(str(section[tag]), known) or known[0]
+        replaced = True
+    return replaced
 
 
 def _unquoted(text: Any) -> str:

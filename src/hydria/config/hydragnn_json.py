@@ -5,7 +5,7 @@ Source: user manual; key inventory of ORNL/HydraGNN at d251f816 (2026-08-21) and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, get_args
 
@@ -149,7 +149,7 @@ def settle(tree: Tree) -> list[str]:
     """Take out, in place, what means nothing here, and give names their usual case.
 
     Returns:
-        one line for each reason why keys are not used.
+        one line for each section and reason why keys are not used.
     """
     for path in BLANK:
         _replace(tree, path, lambda value: None if value == "" else value)
@@ -160,11 +160,15 @@ def settle(tree: Tree) -> list[str]:
     foreign: dict[KeyPath, set[str]] = {ARCHITECTURE: _all_options() - own if own else set()}
     derived = {**DERIVED, ARCHITECTURE: DERIVED[ARCHITECTURE] - own}
     reasons = {
-        "measured again from the data": _drop(tree, derived),
-        "options of other architectures": _drop(tree, foreign),
-        "keys without a use here": _drop(tree, UNUSED),
+        "measured again from the data": derived,
+        "options of other architectures": foreign,
+        "keys without a use here": UNUSED,
     }
-    return [f"{reason}: {', '.join(paths)}" for reason, paths in reasons.items() if paths]
+    return [
+        f"{reason}: {', '.join(keys)}{f' ({section})' if section else ''}"
+        for reason, known in reasons.items()
+        for section, keys in _drop(tree, known)
+    ]
 
 
 def _without_private(value: Any) -> Any:
@@ -244,15 +248,15 @@ def _contradiction(there: str, value: Any, present: Any) -> str:
     return f"got {shown(value)}, which contradicts {there} = {shown(present)}"
 
 
-def _drop(tree: Tree, known: dict[KeyPath, set[str]]) -> list[str]:
-    dropped: list[str] = []
+def _drop(tree: Tree, known: dict[KeyPath, set[str]]) -> Iterator[tuple[str, list[str]]]:
+    """Take known keys out; give each section that held some, with them."""
     for section, keys in known.items():
-        holder = _holder(tree, (*section, ""))
-        for key in sorted(keys & set(holder or {})):
-            assert holder is not None
+        holder = _holder(tree, (*section, "")) or {}
+        found = sorted(keys & set(holder))
+        for key in found:
             del holder[key]
-            dropped.append(".".join((*section, key)))
-    return dropped
+        if found:
+            yield ".".join(section), found
 
 
 def _options(architecture: str) -> set[str]:

@@ -22,6 +22,14 @@ SWITCHES = {
         "neural_network.architecture.enable_interatomic_potential",
         "an interatomic potential",
     ),
+    "NeuralNetwork.Architecture.equivariance": (
+        "neural_network.architecture.equivariance",
+        "updates of vector features",
+    ),
+    "NeuralNetwork.Training.conv_checkpointing": (
+        "neural_network.training.conv_checkpointing",
+        "recomputing activations in the backward pass",
+    ),
     "NeuralNetwork.Training.compute_grad_energy": (
         "neural_network.training.compute_grad_energy",
         "forces as the gradient of the energy",

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hydria.config.checks import further, problems_in, sections_of, valid_sections, warnings_in
-from hydria.config.explain import full_path, problems_of
+from hydria.config.explain import full_path, problems_of, replace_kinds
 from hydria.config.hydragnn_json import relocate, settle
 from hydria.config.read import SUFFIXES, read_tree
 from hydria.config.run import RunConfig
@@ -69,9 +69,9 @@ def load_config(
         paths = tuple(_apply(tree, text, problems) for text in overrides)
         warnings += settle(tree)
         config, invalid = _validate(tree)
+        sections = sections_of(config) if config else valid_sections(tree, invalid)
     except RecursionError as err:
         raise ConfigError([Problem(str(path or ""), "is nested too deeply")]) from err
-    sections = sections_of(config) if config else valid_sections(tree, invalid)
     problems += [*invalid, *further(problems_in(sections), invalid)]
     if config is None or problems:
         raise ConfigError(list(dict.fromkeys(problems)))
@@ -133,4 +133,10 @@ def _validate(tree: dict[str, Any]) -> tuple[RunConfig | None, list[Problem]]:
     try:
         return RunConfig.model_validate(tree), []
     except ValidationError as err:
-        return None, problems_of(err, tree)
+        problems = problems_of(err, tree)
+        if replace_kinds(err, tree):
+            # what else is wrong in a section shows only once its kind is known
+            settle(tree)
+            _, more = _validate(tree)
+            problems += further(more, problems)
+        return None, problems

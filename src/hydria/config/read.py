@@ -12,12 +12,15 @@ from hydria.config.base import shown
 from hydria.core.errors import ConfigError, Problem
 
 SUFFIXES = (".json", ".json5", ".yaml", ".yml")
+END = {"\n": "end of line"}
 STARTER = "'hydria config new' writes one to start from"
 
 # A string, or what JSON5 adds most often: comments, and a comma before a closing bracket.
 _COMMENT = re.compile(r'("(?:\\.|[^"\\\n])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _LAST_COMMA = re.compile(r'("(?:\\.|[^"\\\n])*")|,(?=\s*[}\]])')
-_JSON5_ERROR = re.compile(r"<string>:(?P<line>\d+) (?P<what>.*?)(?: at column (?P<column>\d+))?$")
+_JSON5_ERROR = re.compile(
+    r"<string>:(?P<line>\d+) (?P<what>.*?)(?: at column (?P<column>\d+))?$", re.DOTALL
+)
 
 
 class _Twice(dict[str, Any]):
@@ -85,6 +88,8 @@ def _json(text: str) -> Any:
     """
     plain = _COMMENT.sub(_blank, text)
     plain = _LAST_COMMA.sub(_blank, plain)
+    if not plain.strip():
+        return None
     try:
         return json.loads(plain, object_pairs_hook=_section)
     except ValueError:
@@ -105,7 +110,10 @@ def _json5(text: str) -> Any:
         if found is None:
             raise _SyntaxProblem(str(err), None, None) from err
         column = int(found["column"]) if found["column"] else None
-        what = found["what"].replace("Unexpected", "unexpected")
+        quoted = re.fullmatch(r'Unexpected "(.*)"', found["what"], re.DOTALL)
+        what = (
+            f"unexpected {END.get(quoted[1], repr(quoted[1]))}" if quoted else found["what"].lower()
+        )
         raise _SyntaxProblem(what, int(found["line"]), column) from err
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from hydria.config.architectures import AnyArchitecture
 from hydria.config.base import Frozen
+from hydria.config.dataset import VariablesOfInterest
+from hydria.config.not_yet import not_yet
 from hydria.config.run import RunConfig
 from hydria.config.summary import DataSummary
 from hydria.core.errors import ConfigError, Problem
@@ -40,11 +43,13 @@ def resolve(config: RunConfig, summary: DataSummary) -> ModelSpec:
     """Join what was asked for with what was measured.
 
     Raises:
-        ConfigError: if an output's `output_dim` contradicts the data.
+        ConfigError: if config and data contradict each other, or this version cannot train it.
     """
     network = config.neural_network
     variables = network.variables_of_interest
-    _check_output_dims(variables.output_names, variables.output_dim, summary.output_dim)
+    problems = [*not_yet(config), *_output_dims(variables, summary), *_positions(config, summary)]
+    if problems:
+        raise ConfigError(problems)
     count = len(variables.output_names)
     weights = network.architecture.task_weights or (1.0,) * count
     total = sum(weights)
@@ -67,18 +72,24 @@ def resolve(config: RunConfig, summary: DataSummary) -> ModelSpec:
     )
 
 
-def _check_output_dims(
-    names: tuple[str, ...], asked: tuple[int, ...] | None, measured: tuple[int, ...]
-) -> None:
-    problems = [
-        Problem(
-            f"NeuralNetwork.Variables_of_interest.output_dim[{index}]",
-            f"expected {have}, the columns of {name!r} in the data, got {want}",
+def _output_dims(variables: VariablesOfInterest, summary: DataSummary) -> Iterator[Problem]:
+    asked = variables.output_dim or summary.output_dim
+    for index, (name, want, have) in enumerate(
+        zip(variables.output_names, asked, summary.output_dim, strict=True)
+    ):
+        if want != have:
+            yield Problem(
+                f"NeuralNetwork.Variables_of_interest.output_dim[{index}]",
+                f"expected {have}, the columns of {name!r} in the data, got {want}",
+            )
+
+
+def _positions(config: RunConfig, summary: DataSummary) -> Iterator[Problem]:
+    branches = config.neural_network.architecture.output_heads.node
+    kinds = {branch.architecture.type for branch in branches}
+    if "mlp_per_node" in kinds and summary.num_nodes is None:
+        yield Problem(
+            "NeuralNetwork.Architecture.output_heads.node",
+            "expected type mlp or conv, because the graphs have different numbers of nodes; "
+            "got mlp_per_node",
         )
-        for index, (name, want, have) in enumerate(
-            zip(names, asked or measured, measured, strict=True)
-        )
-        if want != have
-    ]
-    if problems:
-        raise ConfigError(problems)

@@ -1,0 +1,57 @@
+"""Every value of a config as resolved, and where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hydria.config.base import shown
+from hydria.config.parse import LoadedConfig
+from hydria.config.summary import DataSummary
+
+ARCHITECTURE = "NeuralNetwork.Architecture"
+# What is measured → the key under which HydraGNN writes it.
+MEASURED = {
+    "num_train": "Dataset.num_train",
+    "num_validation": "Dataset.num_validation",
+    "num_test": "Dataset.num_test",
+    "node_minmax": "NeuralNetwork.Variables_of_interest.minmax_node_feature",
+    "graph_minmax": "NeuralNetwork.Variables_of_interest.minmax_graph_feature",
+}
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value."""
+
+    path: str
+    value: Any
+    origin: str
+    """`file`, `override`, `default` or `measured`."""
+
+    @property
+    def text(self) -> str:
+        """The value as JSON, shortened."""
+        return shown(self.value)
+
+
+def resolved(loaded: LoadedConfig, summary: DataSummary | None = None) -> list[Value]:
+    """The values of a config in the order of its sections, then what was measured on its data."""
+    tree = loaded.config.model_dump(mode="json", by_alias=True)
+    values = [Value(path, value, loaded.origin(path)) for path, value in _leaves(tree, "")]
+    return values if summary is None else [*values, *_measured(summary)]
+
+
+def _leaves(node: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{path}.")
+        else:
+            yield path, value
+
+
+def _measured(summary: DataSummary) -> Iterator[Value]:
+    for name, value in summary.model_dump(mode="json").items():
+        yield Value(MEASURED.get(name, f"{ARCHITECTURE}.{name}"), value, "measured")
