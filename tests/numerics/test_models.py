@@ -7,10 +7,16 @@ tested when it arrives.
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch, Data
+
+from hydria.graph.neighbors import EdgeSet
+from hydria.models.registry import ARCHITECTURES
 from tests.support.graphs import Structure, make_cluster, make_crystal
 from tests.support.models import (
     CUTOFF,
@@ -21,26 +27,30 @@ from tests.support.models import (
     make_model,
     make_spec,
 )
-from torch import Tensor, nn
-from torch_geometric.data import Batch, Data
-
-from hydria.graph.neighbors import EdgeSet
-from hydria.models.registry import ARCHITECTURES
 
 # largest relative difference between two computations of the same outputs
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 2e-5}
 
+# options that change what is computed, beside the defaults
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "EGNN": {"equivariant": {"equivariance": True}},
+}
+
 CASES = [
-    pytest.param((name, edge_features), id=f"{name}-{'lengths' if edge_features else 'plain'}")
+    pytest.param((name, options), id=f"{name}-{label}")
     for name in ARCHITECTURES
-    for edge_features in (False, True)
+    for label, options in {
+        "plain": {},
+        "lengths": {"edge_features": True},
+        **VARIANTS.get(name, {}),
+    }.items()
 ]
 
 
 @pytest.fixture(params=CASES)
 def model(request: pytest.FixtureRequest) -> nn.Module:
-    name, edge_features = request.param
-    return make_model(make_spec(name, edge_features=edge_features))
+    name, options = request.param
+    return make_model(make_spec(name, **options))
 
 
 def crystal(seed: int = 3) -> Structure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,9 @@ class MessagePassingStack(nn.Module, ABC):
     may also change the widths, the norms and the first features. A convolution is a module
     called as ``conv(nodes, edges, geometry)`` that returns the new `NodeState`.
     """
+
+    unavailable: ClassVar[frozenset[str]] = frozenset({"equivariance"})
+    """Options of a config that the architecture cannot follow: refused, never ignored."""
 
     def __init__(self, spec: ModelSpec) -> None:
         """Make convolutions and heads with fresh weights.

@@ -16,7 +16,6 @@ UNAVAILABLE = (
     "global_attn_engine",
     "use_graph_attr_conditioning",
     "enable_interatomic_potential",
-    "equivariance",
 )
 
 
@@ -32,19 +31,19 @@ def build_model(spec: ModelSpec) -> MessagePassingStack:
     Raises:
         HydriaError: if the architecture, or an option asked for, is not there.
     """
-    _refuse_unavailable(spec)
     stack: type[MessagePassingStack] = ARCHITECTURES.load(spec.architecture.mpnn_type)
+    _refuse_unavailable(spec, stack)
     return stack(spec).to(DTYPES[spec.precision])
 
 
-def _refuse_unavailable(spec: ModelSpec) -> None:
+def _refuse_unavailable(spec: ModelSpec, stack: type[MessagePassingStack]) -> None:
     problems = [
         Problem(
             f"NeuralNetwork.Architecture.{option}",
             f"expected it off, because {spec.architecture.mpnn_type} has no such option, "
             f"got {getattr(spec.architecture, option)!r}",
         )
-        for option in UNAVAILABLE
+        for option in (*UNAVAILABLE, *sorted(stack.unavailable))
         if getattr(spec.architecture, option)
     ]
     if problems:
