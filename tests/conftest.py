@@ -15,6 +15,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMPI_ALLOW_RUN_AS_ROOT", "1")
 os.environ.setdefault("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
 
+# pytest's own, and what torch sets when its optimisers are used first
+SET_BY_LIBRARIES = ("PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR")
 NOT_RUN = pytest.StashKey[dict[str, int]]()
 
 
@@ -87,8 +89,9 @@ def _environment_stays(request: pytest.FixtureRequest) -> Iterator[None]:
     before = dict(os.environ)
     yield
     after = dict(os.environ)
-    before.pop("PYTEST_CURRENT_TEST", None)
-    after.pop("PYTEST_CURRENT_TEST", None)
+    for name in SET_BY_LIBRARIES:
+        before.pop(name, None)
+        after.pop(name, None)
     if before != after:
         changed = sorted({key for key, _ in before.items() ^ after.items()})
         os.environ.clear()
