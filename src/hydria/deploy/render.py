@@ -62,6 +62,7 @@ def _context(plan: Plan, scheduler: Scheduler) -> dict[str, object]:
         "needs_account": needs_account(plan),
         "account_line": account_line(plan, scheduler),
         "account_hint": f"{scheduler.submit_command[0]} {scheduler.account_option} YOUR_PROJECT",
+        "uses_job_id": uses_job_id(plan),
         "master_addr": master_address(plan),
         "master_port": master_port(plan),
         "image": shlex.quote(plan.image.value) if plan.image.value else "",
@@ -78,6 +79,10 @@ def needs_account(plan: Plan) -> bool:
     """Whether a path of the script holds the project's name."""
     paths = plan.run_dir.value.variables | plan.data_root.value.variables
     return "ACCOUNT" in paths
+
+
+def uses_job_id(plan: Plan) -> bool:
+    return bool(plan.requeues.value) or any("JOB_ID" in entry.value.variables for entry in plan.env)
 
 
 def account_line(plan: Plan, scheduler: Scheduler) -> str:

@@ -1,0 +1,1 @@
+"""Container images: stacks as data, printed as recipes, built, looked into and delivered."""

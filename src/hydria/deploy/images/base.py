@@ -1,0 +1,41 @@
+"""What a build starts from: a name in a registry, or something that lies on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hydria.core.errors import DeployError
+
+Kind = Literal["registry", "sif", "rootfs", "archive"]
+# Kind → Apptainer's name for it
+BOOTSTRAP: dict[Kind, str] = {
+    "registry": "docker",
+    "sif": "localimage",
+    "archive": "docker-archive",
+}
+
+
+@dataclass(frozen=True)
+class BaseImage:
+    """A base and where it lies; `place` is a registry name or an absolute path."""
+
+    kind: Kind
+    place: str
+
+
+def base_image(text: str) -> BaseImage:
+    """Read `--base`; what looks like a path must exist."""
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return BaseImage("rootfs", str(path.resolve()))
+    if path.is_file():
+        kind: Kind = "archive" if path.suffix == ".tar" else "sif"
+        return BaseImage(kind, str(path.resolve()))
+    if text.startswith((".", "/", "~")) or path.suffix in {".sif", ".tar"}:
+        raise DeployError(
+            f"--base: expected an image file, a root file system or a registry name, got {text!r}, "
+            "which does not exist. Hint: containers/tools/local-base.sh makes a base from a Debian mirror"
+        )
+    return BaseImage("registry", text)

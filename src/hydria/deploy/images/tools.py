@@ -1,0 +1,84 @@
+"""The programs that build and run images: which are here, and whether they can do it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydria.core.errors import DeployError
+
+OLDEST_APPTAINER = (1, 1)
+INSTALL = "apptainer.org says how to install it; on a cluster try `module avail apptainer`"
+# Docker-format builders, the first one found is taken.
+DOCKER_BUILDERS = ("buildah", "podman", "docker")
+
+
+@dataclass(frozen=True)
+class Apptainer:
+    """Apptainer or SingularityCE, ready to use."""
+
+    program: str
+    version: tuple[int, ...]
+
+
+def find_apptainer() -> Apptainer:
+    """Apptainer of this machine; DeployError when there is none, or one that is too old."""
+    program = shutil.which("apptainer") or shutil.which("singularity")
+    if program is None:
+        raise DeployError(f"apptainer: expected the program on PATH, got none. Hint: {INSTALL}")
+    said = _output([program, "--version"])
+    found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", said)
+    if found is None:
+        raise DeployError(f"{program} --version: expected a version, got {said.strip()!r}")
+    version = tuple(int(part) for part in found.groups() if part)
+    if "apptainer" in said and version < OLDEST_APPTAINER:
+        least = ".".join(map(str, OLDEST_APPTAINER))
+        raise DeployError(
+            f"{program}: expected apptainer {least} or newer, got {found[0]}. Hint: {INSTALL}"
+        )
+    return Apptainer(program, version)
+
+
+def find_docker_builder() -> str:
+    """Name of the program that builds Docker images here."""
+    for name in DOCKER_BUILDERS:
+        if shutil.which(name):
+            return name
+    raise DeployError(
+        f"expected one of {', '.join(DOCKER_BUILDERS)} on PATH, got none. "
+        "Hint: install buildah (apt-get install buildah); it needs no daemon and no root"
+    )
+
+
+def check_can_build(proc: Path = Path("/proc/sys")) -> None:
+    """Ordinary users build in a user namespace; DeployError says who can switch it on."""
+    if os.geteuid() == 0:
+        return
+    for setting, least in (("user/max_user_namespaces", 1), ("kernel/unprivileged_userns_clone", 1)):
+        path = proc / setting
+        if path.is_file() and int(path.read_text()) < least:
+            name = setting.replace("/", ".")
+            raise DeployError(
+                f"{name}: expected at least {least}, got {path.read_text().strip()}: this machine "
+                f"lets users have no user namespaces. Hint: ask for `sysctl {name}={15000 if 'max' in name else 1}`, "
+                "or build elsewhere and copy the image"
+            )
+
+
+def check_can_mount(device: Path = Path("/dev/fuse")) -> str | None:
+    """What will be slow for ordinary users, None when nothing is."""
+    if os.geteuid() == 0 or os.access(device, os.R_OK | os.W_OK):
+        return None
+    return (
+        f"{device} cannot be opened: an image file must be unpacked at every start, which takes "
+        "minutes. Hint: ask for `chmod 666 /dev/fuse`, or `apptainer build --sandbox DIR IMAGE` once"
+    )
+
+
+def _output(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout or done.stderr

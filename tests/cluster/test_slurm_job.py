@@ -1,0 +1,161 @@
+"""Rendered scripts on a real Slurm, with the real trainer: two nodes of two ranks."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.raw_data import config_tree, write_lsms
+from tests.support.slurm import Slurm, slurm_cluster, wait_until
+
+pytestmark = [pytest.mark.system("slurm"), pytest.mark.xdist_group("slurm")]
+
+# A machine that nobody has described before: this text is all that Hydria needs of it.
+SITE = """
+name: test-slurm
+facility: tests
+docs_url: tests/cluster
+as_of: 2026-11-20
+maintainer: tests
+arch: any
+scheduler: {kind: slurm, quirks: [srun_no_inherit_cpus]}
+memory_policy: mem
+select_style: tasks
+queues:
+  - {name: batch, kind: partition, nodes: [1, 2], walltime: ["1m", "1h"]}
+defaults: {nodes: 1, walltime: "00:10:00", memory: 2G, image: none}
+node: {cores: 4}
+launch:
+  cmd: srun
+  template: srun -N{nodes} -n{ranks} -c{cores}
+  cpu_bind: {style: c_flag}
+  master_addr: {cmd: echo 127.0.0.1}
+  master_port: 29731
+container: {runtime: none}
+env:
+  - name: MIOPEN_USER_DB_PATH
+    value: /tmp/hydria-test-$USER-$JOB_ID
+    why: a folder that every node makes
+    directory: true
+storage: {scratch: "."}
+restart: {signal: scheduler, lead_s: 30, requeue: requeue_flag, max: 2}
+"""
+EPOCHS = "NeuralNetwork.Training.num_epoch=40"
+
+
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[Slurm]:
+    with slurm_cluster(nodes=2, cpus=4) as cluster:
+        yield cluster
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """A folder with raw data, a config and the site's description, and the cluster that sees it."""
+
+    folder: Path
+    slurm: Slurm
+
+    def submit(self, *words: str) -> str:
+        """The id of the job."""
+        said = self.slurm.command(
+            sys.executable, "-m", "hydria", "submit", "--site", "test-slurm.yaml",
+            "--config", "tiny.json", "--nodes", "2", "--cpus", "2", *words, cwd=self.folder,
+        )  # fmt: skip
+        return said.split()[-1]
+
+    def finish(self, job: str) -> str:
+        """Wait for the job to end; what it printed."""
+        self.slurm.wait_for(job, "COMPLETED", "FAILED", timeout_s=180)
+        return (self.folder / f"tiny-{job}.out").read_text()
+
+
+@dataclass(frozen=True)
+class Done:
+    """A job that ran to its end."""
+
+    job: str
+    output: str
+    run: Path
+
+
+def make_workplace(folder: Path, slurm: Slurm) -> Workplace:
+    write_lsms(folder / "raw", count=24)
+    (folder / "test-slurm.yaml").write_text(SITE)
+    (folder / "tiny.json").write_text(json.dumps(config_tree("raw")))
+    return Workplace(folder, slurm)
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, slurm: Slurm) -> Workplace:
+    return make_workplace(tmp_path, slurm)
+
+
+@pytest.fixture(scope="module")
+def straight(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """A run that nobody stops."""
+    place = make_workplace(tmp_path_factory.mktemp("straight"), slurm)
+    job = place.submit(EPOCHS)
+    return Done(job, place.finish(job), place.folder / "hydria/runs/tiny")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def losses(run: Path) -> list[tuple[int, float]]:
+    rows = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return [(row["epoch"], row["train_loss"]) for row in rows]
+
+
+def test_job_trains_on_two_nodes_of_two_ranks(slurm: Slurm, straight: Done) -> None:
+    assert slurm.state_of(straight.job) == "COMPLETED", straight.output
+    assert "4 ranks (Slurm" in straight.output
+    assert read_json(straight.run / "status.json")["state"] == "finished"
+    assert set(read_json(straight.run / "results.json")["heads"]) == {
+        "free_energy", "charge_density", "magnetic_moment",
+    }  # fmt: skip
+    assert (straight.run / "report.html").is_file()
+    assert slurm.field_of(straight.job, "NumNodes") == "2"
+    assert slurm.field_of(straight.job, "NumTasks") == "4"
+    Path(f"/tmp/hydria-test-{getpass.getuser()}-{straight.job}").rmdir()  # made by every node
+
+
+def test_warned_job_saves_requeues_and_ends_as_if_never_stopped(
+    workplace: Workplace, straight: Done
+) -> None:
+    slurm, run = workplace.slurm, workplace.folder / "stopped"
+    job = workplace.submit(EPOCHS, "--run-dir", "stopped")
+    wait_until(lambda: (run / "metrics.jsonl").exists() and len(losses(run)) >= 2, 120, "no epoch")
+    slurm.command("scancel", "--signal=USR1", "--batch", job)
+    slurm.wait_for(job, "PENDING", timeout_s=60)
+    stopped = read_json(run / "status.json")
+    assert stopped["state"] == "stopped"
+    assert stopped["step"] > 0
+    assert any((run / "checkpoints").iterdir())
+
+    # a node refuses a job that starts in the second in which its last run was revoked
+    time.sleep(2)
+    slurm.command("scontrol", "update", f"jobid={job}", "starttime=now")
+    output = workplace.finish(job)
+    assert slurm.state_of(job) == "COMPLETED", output
+    assert slurm.field_of(job, "Restarts") == "1"
+    assert losses(run) == losses(straight.run)
+
+
+def test_failed_job_is_not_requeued_and_keeps_its_exit_code(workplace: Workplace) -> None:
+    (workplace.folder / "raw/structure_003.txt").write_text("not a number\n")
+    job = workplace.submit()
+    output = workplace.finish(job)
+    assert workplace.slurm.state_of(job) == "FAILED"
+    assert "structure_003.txt" in output
+    assert workplace.slurm.field_of(job, "ExitCode") == "2:0"
+    assert workplace.slurm.field_of(job, "Restarts") == "0"
