@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from typing import NoReturn
 
 from hydria._version import __version__
 from hydria.core.errors import HydriaError, MissingExtraError
@@ -67,12 +69,12 @@ def run(arguments: list[str]) -> int:
 def _invoke(name: str, rest: list[str]) -> int:
     try:
         app = importlib.import_module(COMMANDS[name][0]).app
+        result = app(args=rest, prog_name=f"hydria {name}", standalone_mode=True)
     except ModuleNotFoundError as err:
         missing = (err.name or "").split(".")[0]
         if missing in TRAIN_MODULES:
             raise MissingExtraError("train", missing) from err
         raise
-    result = app(args=rest, prog_name=f"hydria {name}", standalone_mode=True)
     return result if isinstance(result, int) else 0
 
 
@@ -81,11 +83,21 @@ def main() -> None:
     try:
         sys.exit(run(sys.argv[1:]))
     except HydriaError as err:
-        print(f"hydria: {err}", file=sys.stderr)
-        sys.exit(err.exit_code)
+        _end(str(err), err.exit_code)
     except KeyboardInterrupt:
-        print("hydria: interrupted", file=sys.stderr)
-        sys.exit(130)
+        _end("interrupted", 130)
+    except BrokenPipeError:  # `hydria … | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as err:
+        if err.filename is None:
+            raise
+        _end(f"{err.filename}: {err.strerror}. Hint: look at its rights and the free space", 2)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    print(f"hydria: {message}", file=sys.stderr)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
