@@ -25,6 +25,14 @@ OLD_MODULES: dict[str, tuple[str, ...]] = {
         "hydragnn.utils.distributed",
         "hydragnn.utils.distributed.distributed",
     ),
+    "ranks:setup_ddp": (
+        "hydragnn.utils.distributed",
+        "hydragnn.utils.distributed.distributed",
+    ),
+    "ranks:get_comm_size_and_rank": (
+        "hydragnn.utils.distributed",
+        "hydragnn.utils.distributed.distributed",
+    ),
     "configs:update_config": (
         "hydragnn.utils.config_utils",
         "hydragnn.utils.input_config_parsing",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -85,7 +87,7 @@ def read_run(run_dir: Path) -> RunRecord:
     }
     rows = _read_epochs(run_dir / "metrics.jsonl", missing)
     units = {name: head.get("unit") for name, head in documents["results"].get("heads", {}).items()}
-    predictions = _read_predictions(run_dir / "predictions" / "test.parquet", units, missing)
+    predictions = _try_predictions(run_dir / "predictions" / "test.parquet", units, missing)
     return RunRecord(
         run_dir,
         **documents,
@@ -148,21 +150,34 @@ def _flat(row: dict[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in pairs if isinstance(value, int | float)}
 
 
-def _read_predictions(
+def _try_predictions(
     path: Path, units: dict[str, Any], missing: list[str]
 ) -> tuple[HeadPredictions, ...]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from pyarrow import ArrowException
 
     try:
-        table = pq.read_table(path, memory_map=True)
-        names = table["head"].unique().to_pylist()
-        return tuple(_one_head(table, name, units.get(name) or "") for name in names)
+        return read_predictions(path, units)
     except FileNotFoundError:
         missing.append("predictions/test.parquet (the predictions on the test set) is not there")
-    except (OSError, pa.ArrowException, KeyError) as err:
+    except (OSError, ArrowException, KeyError) as err:
         missing.append(f"predictions/test.parquet cannot be read: {err}")
     return ()
+
+
+def read_predictions(
+    path: Path, units: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[HeadPredictions, ...]:
+    """The predictions of each head in a file that training or `hydria predict` wrote.
+
+    Args:
+        path: the Parquet file.
+        units: head → unit, where known.
+    """
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path, memory_map=True)
+    names = table["head"].unique().to_pylist()
+    return tuple(_one_head(table, name, units.get(name) or "") for name in names)
 
 
 def _one_head(table: Any, name: str, unit: str) -> HeadPredictions:

@@ -13,6 +13,16 @@ log = logging.getLogger(__name__)
 
 Tree = dict[str, Any]
 
+FACTS = (
+    "input_dim",
+    "output_dim",
+    "output_type",
+    "num_nodes",
+    "pna_deg",
+    "edge_dim",
+    "avg_num_neighbors",
+)
+
 
 def validate_config(config: str | Mapping[str, Any]) -> None:
     """Check a config, given as a dictionary, a path or a name.
@@ -41,14 +51,21 @@ def update_config(config: Tree, train_loader: Any, val_loader: Any, test_loader:
 
 def write_facts(config: Tree, summary: DataSummary) -> None:
     """Write the facts of `summary` under the names HydraGNN gives them."""
-    network = config.setdefault("NeuralNetwork", {})
-    architecture = network.setdefault("Architecture", {})
-    architecture.update(
-        input_dim=summary.input_dim,
-        output_dim=list(summary.output_dim),
-        output_type=list(network["Variables_of_interest"]["type"]),
-        num_nodes=summary.num_nodes,
-        pna_deg=list(summary.pna_deg),
-        edge_dim=summary.edge_dim,
-        avg_num_neighbors=summary.avg_num_neighbors,
+    network = config["NeuralNetwork"]
+    facts = (
+        summary.input_dim,
+        list(summary.output_dim),
+        list(network["Variables_of_interest"]["type"]),
+        summary.num_nodes,
+        list(summary.pna_deg),
+        summary.edge_dim,
+        summary.avg_num_neighbors,
     )
+    network["Architecture"].update(zip(FACTS, facts, strict=True))
+
+
+def without_facts(section: Mapping[str, Any]) -> Tree:
+    """A `NeuralNetwork` section as a person wrote it, without the keys of `write_facts`."""
+    architecture = section.get("Architecture", {})
+    plain = {key: value for key, value in architecture.items() if key not in FACTS}
+    return {**section, "Architecture": plain}

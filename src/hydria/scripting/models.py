@@ -14,6 +14,7 @@ from hydria.config.spec import ModelSpec, resolve
 from hydria.config.summary import DataSummary
 from hydria.core.errors import ConfigError, Problem
 from hydria.models import build_model
+from hydria.scripting.configs import without_facts
 from hydria.scripting.terminal import show
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def create_model_config(
 
 def spec_of(section: Mapping[str, Any]) -> ModelSpec:
     """The full description of the model of a `NeuralNetwork` section with its derived keys."""
-    config = load_config({"NeuralNetwork": dict(section)}).config
+    config = load_config({"NeuralNetwork": without_facts(section)}).config
     return resolve(config, _facts(section.get("Architecture", {}), config))
 
 

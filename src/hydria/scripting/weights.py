@@ -35,7 +35,7 @@ def save_model(
         path: folder of all runs.
     """
     state = {
-        "model_state_dict": _plain(model).state_dict(),
+        "model_state_dict": plain(model).state_dict(),
         "optimizer_state_dict": full_state(optimizer),
     }
     if collectives.rank() == 0:
@@ -75,13 +75,13 @@ def load_existing_model(
     """
     file = _file(model_name, path)
     saved = _read(file)
-    plain = _plain(model)
+    bare = plain(model)
     weights = saved["model_state_dict"]
-    foreign = isinstance(plain, MessagePassingStack) and not _same_names(weights, plain)
-    if isinstance(plain, MessagePassingStack) and foreign:
-        weights = convert_state(weights, plain.spec)
+    foreign = isinstance(bare, MessagePassingStack) and not _same_names(weights, bare)
+    if isinstance(bare, MessagePassingStack) and foreign:
+        weights = convert_state(weights, bare.spec)
     try:
-        plain.load_state_dict(weights)
+        bare.load_state_dict(weights)
         if optimizer is not None and "optimizer_state_dict" in saved and not foreign:
             optimizer.load_state_dict(saved["optimizer_state_dict"])
     except (RuntimeError, ValueError) as err:
@@ -120,7 +120,7 @@ def _same_names(weights: Mapping[str, Any], model: nn.Module) -> bool:
     return weights.keys() == model.state_dict().keys()
 
 
-def _plain(model: nn.Module) -> nn.Module:
+def plain(model: nn.Module) -> nn.Module:
     """The module inside a wrapper for several ranks."""
     inner = getattr(model, "module", model)
     return inner if isinstance(inner, nn.Module) else model

@@ -57,6 +57,9 @@ class Request:
         data_root: where raw data and stores lie.
         resume: go on with the run in the folder; start anew when there is none.
         force: replace the run in the folder.
+        workload: instead of the one that the config names.
+        world: joined already, and left as it is at the end; else the launcher's ranks are joined.
+        adjust: has the last word on the trainer before it begins.
     """
 
     loaded: LoadedConfig
@@ -64,6 +67,9 @@ class Request:
     data_root: Path
     resume: bool = False
     force: bool = False
+    workload: Workload | None = None
+    world: World | None = None
+    adjust: Callable[[Trainer], None] | None = None
 
     @property
     def config(self) -> RunConfig:
@@ -100,7 +106,7 @@ def train(
     """
     environment, ranks = read_environment(env), detect_ranks(env)
     request.run_dir.mkdir(parents=True, exist_ok=True)
-    world = process_group.start(ranks, env, environment, request.run_dir)
+    world = request.world or process_group.start(ranks, env, environment, request.run_dir)
     collectives.first_rank_does(
         lambda: run_folder.claim(request.run_dir, request.resume, request.force)
     )
@@ -112,7 +118,8 @@ def train(
         if told is err:
             raise
         raise told from err
-    process_group.stop()
+    if request.world is None:
+        process_group.stop()
     return result
 
 
@@ -142,12 +149,14 @@ class _Run:
                 stop.clear_left_over()
                 write_status(self.run_dir, "running")
             self._write_receipt()
-            workload = load_workload(self.config.workload)
+            workload = self.request.workload or load_workload(self.config.workload)
             task = self._open(workload, preparing)
             trainer = Trainer(
                 task, settings, self.world, self.run_dir, stop, self.environment, self.observers
             )
             self._restore(trainer)
+            if self.request.adjust is not None:
+                self.request.adjust(trainer)
             outcome = trainer.fit()
             if outcome.state == "stopped":
                 return self._stopped(outcome, trainer, stop)
