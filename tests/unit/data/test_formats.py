@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,20 @@ def test_extended_xyz_keeps_arrays_energies_and_lattice(tmp_path: Path) -> None:
     assert found.graph["volume"].ravel() == pytest.approx([EDGE**3] * 3)
     assert found.cell is not None
     assert found.units["energy"] == "eV"
+
+
+@pytest.mark.parametrize("module", ["lzma", "gzip", "bz2"])
+def test_compressed_files_are_read_as_they_are(tmp_path: Path, module: str) -> None:
+    plain = _frames(tmp_path, ["numbers"], [1], ["energy"])
+    packed = tmp_path / f"f.extxyz.{ {'lzma': 'xz', 'gzip': 'gz', 'bz2': 'bz2'}[module] }"
+    content = (tmp_path / "f.extxyz").read_bytes()
+    packed.write_bytes(importlib.import_module(module).compress(content))
+    found = read(packed, _dataset("extxyz", {"name": ["numbers"]}, {"name": ["energy"]}))
+    assert np.array_equal(found.pos, plain.pos)
+    assert np.array_equal(found.graph["energy"], plain.graph["energy"])
+    packed.write_bytes(content)
+    with pytest.raises(DataError, match=rf"{packed.name}: expected extxyz, got"):
+        read(packed, _dataset("extxyz", {"name": ["numbers"]}))
 
 
 def test_a_name_the_frame_does_not_have(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ end in `_scaled_num_nodes`.
 
 from __future__ import annotations
 
+import importlib
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 # our name of a format → ASE's; ASE guesses the others from the file
 ASE_FORMATS = {"extxyz": "extxyz", "CIF": "cif", "POSCAR": "vasp"}
+# suffix → the standard module that unpacks such files
+PACKED = {".xz": "lzma", ".gz": "gzip", ".bz2": "bz2"}
 NODE_ALIASES = {"atomic_numbers": "numbers", "num_of_protons": "numbers"}
 GRAPH_ALIASES = {"total_energy": "energy"}
 UNITS = {
@@ -70,9 +74,10 @@ def load_frames(file: Path, ase_format: str | None) -> list[Atoms]:
     """
     import ase.io
 
-    read_bytes(file)
+    content = read_bytes(file)
     try:
-        frames = ase.io.read(file, index=":", format=ase_format)
+        source = _unpacked(file, content) if ase_format else file
+        frames = ase.io.read(source, index=":", format=ase_format)
     except Exception as err:  # ASE's readers raise whatever happens to them
         raise DataError(
             f"{file}: expected {ase_format or 'a file that ASE reads'}, got "
@@ -83,6 +88,14 @@ def load_frames(file: Path, ase_format: str | None) -> list[Atoms]:
         if not len(frame):
             raise DataError(f"{file}#{index}: expected atoms, got none")
     return frames
+
+
+def _unpacked(file: Path, content: bytes) -> Path | io.StringIO:
+    """The text of a compressed file: ASE seeks in it, which unpacks it anew for every frame."""
+    packer = PACKED.get(file.suffix)
+    if packer is None:
+        return file
+    return io.StringIO(importlib.import_module(packer).decompress(content).decode("utf-8"))
 
 
 def to_structures(
