@@ -16,10 +16,10 @@ from hydria.graph.batch import GraphBatch
 from hydria.models.state import NodeState
 from hydria.nn.edges import Edges
 from tests.support.graphs import Structure, make_cluster, make_crystal
-from tests.support.models import make_batch, make_model, make_spec
+from tests.support.models import CUTOFF, make_batch, make_model, make_spec
 
 # architecture → options with which it has them
-WITH_VECTORS: dict[str, dict[str, Any]] = {"EGNN": {"equivariance": True}}
+WITH_VECTORS: dict[str, dict[str, Any]] = {"EGNN": {"equivariance": True}, "PAINN": {}}
 POSITIONS = frozenset({"EGNN"})
 
 
@@ -83,3 +83,41 @@ def test_egnn_layer_equals_its_equations_on_a_crystal() -> None:
     x = conv.node_mlp(torch.cat([batch.x, total], dim=1))
     torch.testing.assert_close(output.x, x, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(output.equivariant, pos, rtol=1e-12, atol=1e-12)
+
+
+def painn_by_hand(conv: nn.Module, batch: GraphBatch, x: Tensor, v: Tensor) -> NodeState:
+    """Message and update of Schütt et al. 2021; directions are divided by d once more."""
+    message, update = conv.message, conv.update
+    new_x, new_v = x.clone(), v.clone()
+    n = torch.arange(1, message.filter.in_features + 1, dtype=torch.float64)
+    for edge, j, i, vector in by_edge(batch):
+        distance = vector.norm()
+        basis = torch.sin(n * torch.pi * distance / CUTOFF) / distance
+        fade = 0.5 * (torch.cos(torch.pi * distance / CUTOFF) + 1)
+        filters = (message.filter.weight @ basis + message.filter.bias) * fade
+        if message.edge_filter is not None:
+            filters = filters * message.edge_filter(batch.edge_attr[edge])
+        of_vectors, of_directions, of_scalars = (filters * message.scalars(x[j])).chunk(3)
+        new_x[i] += of_scalars
+        new_v[i] += v[j] * of_vectors - torch.outer(vector / distance**2, of_directions)
+    rows = []
+    for x_i, v_i in zip(new_x, new_v, strict=True):
+        first, second = v_i @ update.first.weight.T, v_i @ update.second.weight.T
+        gates = update.gates(torch.cat([second.norm(dim=0), x_i])).chunk(3)
+        total = x_i + gates[1] * (first * second).sum(0) + gates[2]
+        rows.append((total, v_i + gates[0] * first))
+    scalars, vectors = (torch.stack(column) for column in zip(*rows, strict=True))
+    return NodeState(conv.embed_scalars(scalars), conv.embed_vectors(vectors))
+
+
+@pytest.mark.parametrize("edge_features", [False, True])
+def test_painn_layer_equals_its_equations_on_a_crystal(edge_features: bool) -> None:
+    model = make_model(make_spec("PAINN", edge_features=edge_features, num_conv_layers=3))
+    batch = make_batch(make_crystal(1, rattle=0.2))
+    x = torch.randn(len(batch.x), 8, dtype=torch.float64)
+    vectors = torch.randn(len(x), 3, 8, dtype=torch.float64)
+    edges, geometry = geometry_of(model, batch)
+    output = model.convs[1](NodeState(x, vectors), edges, geometry)
+    expected = painn_by_hand(model.convs[1], batch, x, vectors)
+    torch.testing.assert_close(output.x, expected.x, rtol=1e-11, atol=1e-12)
+    torch.testing.assert_close(output.equivariant, expected.equivariant, rtol=1e-11, atol=1e-12)

@@ -273,7 +273,7 @@ def test_float32_is_close_to_float64(model: nn.Module) -> None:
     assert_equal(double, [output.double() for output in single], torch.float32)
 
 
-@pytest.mark.parametrize("name", ["SchNet"])
+@pytest.mark.parametrize("name", ["SchNet", "PAINN"])
 def test_outputs_are_smooth_where_an_atom_crosses_the_cutoff(name: str) -> None:
     model = make_model(make_spec(name))
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hydria.config.spec import ModelSpec
+from hydria.core.errors import ModelError
 from hydria.models.outputs import Outputs
 from hydria.models.state import Encoded, Geometry, NodeState
 from hydria.nn.activations import activation
@@ -90,6 +91,20 @@ class MessagePassingStack(nn.Module, ABC):
             self.encode(batch), getattr(batch, "dataset_name", None)
         )
         return outputs
+
+
+def required_cutoff(spec: ModelSpec) -> float:
+    """The radius, Å, of an architecture whose functions of the distance end there.
+
+    Raises:
+        ModelError: if the config gives none.
+    """
+    if spec.architecture.radius is None:
+        raise ModelError(
+            f"NeuralNetwork.Architecture.radius: expected a number > 0 (Å), because the radial "
+            f"functions of {spec.architecture.mpnn_type} end there, got none"
+        )
+    return spec.architecture.radius
 
 
 def _graphs(batch: Any) -> Segments:

@@ -7,6 +7,7 @@ from hydria.core.registry import Registry
 ARCHITECTURES = Registry(
     "architecture",
     {
+        "PAINN": "hydria.models.painn:PAINNStack",
         "EGNN": "hydria.models.egnn:EGNNStack",
         "PNA": "hydria.models.pna:PNAStack",
         "SchNet": "hydria.models.schnet:SchNetStack",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -32,3 +34,21 @@ class GaussianBasis(nn.Module):
         # from the centres, which a loaded state may have rounded to another precision
         width = self.centers[1] - self.centers[0] if len(self.centers) > 1 else self.cutoff
         return torch.exp((lengths.unsqueeze(-1) - self.centers).square() * (-0.5 / width**2))
+
+
+def sinc_basis(lengths: Tensor, num_basis: int, cutoff: float) -> Tensor:
+    """``sin(n π d / r) / d`` for n = 1 … `num_basis`, which vanish at the cutoff r.
+
+    Args:
+        lengths: (E,) distances > 0, Å.
+        num_basis: number of functions.
+        cutoff: r, Å.
+
+    Returns:
+        (E, num_basis), 1/Å.
+
+    Source: Schütt et al. 2021, arXiv:2102.03150, section 4, after Gasteiger et al. 2020.
+    """
+    n = torch.arange(1, num_basis + 1, device=lengths.device, dtype=lengths.dtype)
+    distances = lengths.unsqueeze(1)
+    return torch.sin(distances * (n * (math.pi / cutoff))) / distances
