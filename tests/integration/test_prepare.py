@@ -106,6 +106,17 @@ def test_without_normalisation_values_stay(tmp_path: Path) -> None:
     assert store.attrs["scales"] == {}
 
 
+def test_inputs_are_columns_counted_over_all_features(tmp_path: Path) -> None:
+    tree = RAW["extxyz"](tmp_path)  # atomic number, then three columns of forces
+    tree["NeuralNetwork"]["Variables_of_interest"]["input_node_features"] = [2, 0]
+    store = build(load_config(tree).config, tmp_path).store
+    assert np.array_equal(store.node["x"][:, 0], store.node["y.forces"][:, 1])
+    assert set(np.unique(store.node["x"][:, 1])) == {0, 1}
+    tree["NeuralNetwork"]["Variables_of_interest"]["input_node_features"] = [4]
+    with pytest.raises(ConfigError, match=r"input_node_features\[0\]: .* 0 to 3 .* got 4"):
+        load_config(tree)
+
+
 def test_facts_are_those_of_the_training_set(tmp_path: Path) -> None:
     prepared = build(_config(_lsms(tmp_path)), tmp_path)
     summary = prepared.summary

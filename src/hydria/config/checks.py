@@ -68,15 +68,14 @@ def valid_sections(tree: dict[str, Any], faults: Sequence[Problem]) -> Sections:
 
 
 def further(problems: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:
-    """Those problems that do not stand where another one is known."""
-    return [
-        problem
-        for problem in problems
-        if not any(
-            fault.path.startswith(problem.path) or problem.path.startswith(fault.path)
-            for fault in known
-        )
-    ]
+    """Those problems that are not about a key that is known to be faulty, or its inside."""
+    faulty = {_key(fault) for fault in known}
+    return [problem for problem in problems if _key(problem) not in faulty]
+
+
+def _key(problem: Problem) -> tuple[str, ...]:
+    """The key inside a section of the network that a problem is about."""
+    return tuple(re.split(r"[.\[]", problem.path)[:3])
 
 
 def _valid(kind: Any, section: Any) -> Any:
@@ -142,16 +141,16 @@ def _weights(architecture: Architecture, variables: VariablesOfInterest) -> Iter
 
 def _columns(dataset: Dataset, variables: VariablesOfInterest) -> Iterator[Problem]:
     """Indices must point at declared features; without a declaration the data decides."""
+    columns = sum(dataset.node_features.dim)
     for position, index in enumerate(variables.input_node_features):
-        yield from _in_range(
-            f"{VARIABLES}.input_node_features[{position}]", index, "node", dataset.node_features
-        )
+        path = f"{VARIABLES}.input_node_features[{position}]"
+        yield from _in_range(path, index, "node", dataset.node_features, columns)
     dims = variables.output_dim or (None,) * len(variables.output_names)
     outputs = zip(variables.output_index, variables.type, dims, strict=True)
     for position, (index, kind, dim) in enumerate(outputs):
         features: Features = getattr(dataset, f"{kind}_features")
         path = f"{VARIABLES}.output_index[{position}]"
-        yield from _in_range(path, index, kind, features)
+        yield from _in_range(path, index, kind, features, len(features.name))
         if dim is not None and index < len(features.dim) and dim != features.dim[index]:
             yield Problem(
                 f"{VARIABLES}.output_dim[{position}]",
@@ -160,12 +159,13 @@ def _columns(dataset: Dataset, variables: VariablesOfInterest) -> Iterator[Probl
             )
 
 
-def _in_range(path: str, index: int, kind: str, features: Features) -> Iterator[Problem]:
-    if features.name and index >= len(features.name):
-        last = len(features.name) - 1
+def _in_range(
+    path: str, index: int, kind: str, features: Features, count: int
+) -> Iterator[Problem]:
+    if features.name and index >= count:
         yield Problem(
             path,
-            f"expected an index from 0 to {last} into Dataset.{kind}_features "
+            f"expected an index from 0 to {count - 1} into Dataset.{kind}_features "
             f"({', '.join(features.name)}), got {index}",
         )
 

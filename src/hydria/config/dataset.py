@@ -134,7 +134,7 @@ class VariablesOfInterest(Frozen):
     """Which features go in and which come out."""
 
     input_node_features: tuple[Index, ...] = Field((0,), min_length=1)
-    """Indices into Dataset.node_features."""
+    """Columns of Dataset.node_features, counted over all of them; a feature has `dim` columns."""
     output_names: tuple[str, ...] = Field(min_length=1)
     """A name for each output."""
     output_index: tuple[Index, ...]

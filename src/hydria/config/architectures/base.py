@@ -41,7 +41,7 @@ class Architecture(Frozen):
     graph_pooling: Literal["mean", "add", "sum", "max"] = "mean"
     """How node features become graph features; `sum` is another word for `add`."""
     edge_features: Annotated[tuple[Literal["lengths"], ...], BeforeValidator(_lengths)] = ()
-    """Edge features that the convolutions see; `lengths` are the distances, Å."""
+    """Edge features that the convolutions see; `lengths` are the distances in units of `radius`."""
     output_heads: OutputHeads = Field(default_factory=OutputHeads)
     """Layers behind the convolutions, for graph and for node outputs."""
     task_weights: tuple[NonNegative, ...] | None = None
