@@ -55,10 +55,9 @@ def valid_sections(tree: dict[str, Any], faults: Sequence[Problem]) -> Sections:
     network = network if isinstance(network, dict) else {}
     architecture = network.get("Architecture")
     if isinstance(architecture, dict):
-        faulty = {re.split(r"[.\[]", f"{fault.path}..")[2] for fault in faults}
-        architecture = {
-            key: value for key, value in architecture.items() if key not in faulty - KINDS
-        }
+        keys = [_key(fault) for fault in faults]
+        faulty = {key[-1] for key in keys if key[:-1] == ("NeuralNetwork", "Architecture")} - KINDS
+        architecture = {key: value for key, value in architecture.items() if key not in faulty}
     return Sections(
         _valid(Dataset, tree.get("Dataset", {})),
         _valid(AnyArchitecture, architecture),

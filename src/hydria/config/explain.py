@@ -61,6 +61,8 @@ TOP = (
 # Values that upstream knows and this project does not.
 HINTS = {
     "FusedLAMB": "FusedLAMB is DeepSpeed's; AdamW is the nearest of these",
+    "fp16": "bf16 is the format of 16 bits here",
+    "float16": "bf16 is the format of 16 bits here",
 }
 # Keys of newer versions of upstream.
 NEWER = {"Variables": "write it as NeuralNetwork.Variables_of_interest"}
@@ -88,12 +90,19 @@ def schema() -> dict[KeyPath, str]:
 def _walk(model: type[BaseModel], prefix: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     for key, field in keys_of(model).items():
         path, inner = (*prefix, key), list(models_in(field.annotation))
-        yield path, field.description or (inner[0].__doc__ or "" if inner else "")
+        yield path, _description(model, key) or (inner[0].__doc__ or "" if inner else "")
         for section in inner:
             yield from _walk(section, path)
             if BRANCH in keys_of(section):  # a single head needs no branch around it
                 for head in models_in(keys_of(section)[BRANCH].annotation):
                     yield from _walk(head, path)
+
+
+def _description(model: type[BaseModel], key: str) -> str:
+    """Of a key, or of the one that it narrows down in a base class."""
+    sections = (base for base in model.__mro__ if issubclass(base, BaseModel))
+    found = (keys_of(section).get(key) for section in sections)
+    return next((field.description for field in found if field and field.description), "")
 
 
 @dataclass(frozen=True)
@@ -163,7 +172,7 @@ def problems_of(err: ValidationError, tree: dict[str, Any]) -> list[Problem]:
     found: dict[str, Problem] = {}
     meant: set[str] = set()
     for error in err.errors(include_url=False):
-        where = as_written(error["loc"], tree)
+        where = as_written(error["loc"], tree, error["type"] == "missing")
         if error["type"] == "extra_forbidden":
             problem, close = _unknown_key(error["loc"], where)
             meant.add(dotted((*where[:-1], close or "")))
@@ -175,14 +184,18 @@ def problems_of(err: ValidationError, tree: dict[str, Any]) -> list[Problem]:
     return [problem for path, problem in found.items() if path not in missing]
 
 
-def as_written(loc: Where, tree: Any) -> Where:
-    """Leave out the labels that pydantic adds for the members of a union."""
+def as_written(loc: Where, tree: Any, absent: bool = False) -> Where:
+    """Leave out the labels that pydantic adds for the members of a union.
+
+    Args:
+        absent: whether the last step is a key that is missing in `tree`.
+    """
     where: list[int | str] = []
     node = tree
     for position, step in enumerate(loc):
         known = len(locate(loc[: position + 1]).path) > len(locate(loc[:position]).path)
         if isinstance(node, dict):
-            if step not in node and not (known and position == len(loc) - 1):
+            if step not in node and not (absent and known and position == len(loc) - 1):
                 continue
             node = node.get(step)
         elif isinstance(node, list) and isinstance(step, int):
@@ -213,7 +226,8 @@ def _explained(error: dict[str, Any], where: Where) -> Problem:
     if kind == "value_error":
         return Problem(path, str(context["error"]))
     if kind == "union_tag_invalid":
-        path, got = f"{path}.{_unquoted(context['discriminator'])}", context["tag"]
+        tag = _unquoted(context["discriminator"])
+        path, got = f"{path}.{tag}", got[tag]
         context["expected_tags"] = _unquoted(context["expected_tags"])
     if kind == "literal_error":
         context["expected"] = _unquoted(context["expected"]).replace(" or ", ", ")

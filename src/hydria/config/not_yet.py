@@ -6,7 +6,9 @@ from hydria.config.run import RunConfig
 from hydria.core.errors import Problem
 
 # Architectures that can be trained; a test compares them with the models that exist.
-TRAINABLE = frozenset({"PNA", "SchNet"})
+TRAINABLE = frozenset({"EGNN", "PNA", "SchNet"})
+# Those of them that update vector features.
+EQUIVARIANT = frozenset({"EGNN"})
 
 # path → (attributes from the config to the value, what it asks for)
 SWITCHES = {
@@ -22,10 +24,6 @@ SWITCHES = {
         "neural_network.architecture.enable_interatomic_potential",
         "an interatomic potential",
     ),
-    "NeuralNetwork.Architecture.equivariance": (
-        "neural_network.architecture.equivariance",
-        "updates of vector features",
-    ),
     "NeuralNetwork.Training.conv_checkpointing": (
         "neural_network.training.conv_checkpointing",
         "recomputing activations in the backward pass",
@@ -33,10 +31,6 @@ SWITCHES = {
     "NeuralNetwork.Training.compute_grad_energy": (
         "neural_network.training.compute_grad_energy",
         "forces as the gradient of the energy",
-    ),
-    "NeuralNetwork.Training.Optimizer.use_zero_redundancy": (
-        "neural_network.training.optimizer.use_zero_redundancy",
-        "an optimiser that is shared out over the ranks",
     ),
     "NeuralNetwork.ds_config": ("neural_network.ds_config", "DeepSpeed"),
     "Dataset.Descriptors.SphericalCoordinates": (
@@ -64,6 +58,15 @@ def not_yet(config: RunConfig) -> list[Problem]:
                 "NeuralNetwork.Architecture.mpnn_type",
                 f"asks for {architecture.mpnn_type}, which this version cannot train",
                 f"it trains {', '.join(sorted(TRAINABLE))}",
+            )
+        )
+    elif architecture.equivariance and architecture.mpnn_type not in EQUIVARIANT:
+        found.append(
+            Problem(
+                "NeuralNetwork.Architecture.equivariance",
+                f"asks for vector features in {architecture.mpnn_type}, "
+                "which this version cannot update",
+                "leave it out",
             )
         )
     for kind in ("graph", "node"):

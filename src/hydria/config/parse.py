@@ -138,5 +138,6 @@ def _validate(tree: dict[str, Any]) -> tuple[RunConfig | None, list[Problem]]:
             # what else is wrong in a section shows only once its kind is known
             settle(tree)
             _, more = _validate(tree)
-            problems += further(more, problems)
+            known = {problem.path for problem in problems}
+            problems += [problem for problem in more if problem.path not in known]
         return None, problems

@@ -15,9 +15,11 @@ SUFFIXES = (".json", ".json5", ".yaml", ".yml")
 END = {"\n": "end of line"}
 STARTER = "'hydria config new' writes one to start from"
 
-# A string, or what JSON5 adds most often: comments, and a comma before a closing bracket.
-_COMMENT = re.compile(r'("(?:\\.|[^"\\\n])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
-_LAST_COMMA = re.compile(r'("(?:\\.|[^"\\\n])*")|,(?=\s*[}\]])')
+# A string, or what people add to JSON: comments (the manual also prints `#`), and a comma before
+# a closing bracket.
+_STRING = r"""("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
+_COMMENT = re.compile(rf"{_STRING}|//[^\n]*|#[^\n]*|/\*.*?\*/", re.DOTALL)
+_LAST_COMMA = re.compile(rf"{_STRING}|,(?=\s*[}}\]])")
 _JSON5_ERROR = re.compile(
     r"<string>:(?P<line>\d+) (?P<what>.*?)(?: at column (?P<column>\d+))?$", re.DOTALL
 )
@@ -86,14 +88,13 @@ def _json(text: str) -> Any:
 
     Comments and last commas are blanked out first, so that only rarer forms need JSON5.
     """
-    plain = _COMMENT.sub(_blank, text)
-    plain = _LAST_COMMA.sub(_blank, plain)
+    plain = _LAST_COMMA.sub(_blank, _COMMENT.sub(_blank, text))
     if not plain.strip():
         return None
     try:
         return json.loads(plain, object_pairs_hook=_section)
     except ValueError:
-        return _json5(text)
+        return _json5(plain)
 
 
 def _blank(match: re.Match[str]) -> str:
