@@ -148,7 +148,10 @@ def test_warned_job_saves_requeues_and_ends_as_if_never_stopped(
     output = workplace.finish(job)
     assert slurm.state_of(job) == "COMPLETED", output
     assert slurm.field_of(job, "Restarts") == "1"
-    assert losses(run) == losses(straight.run)
+    # four ranks add up in an order that a new process group may choose differently
+    assert losses(run) == [
+        (epoch, pytest.approx(loss, rel=1e-6)) for epoch, loss in losses(straight.run)
+    ]
 
 
 def test_failed_job_is_not_requeued_and_keeps_its_exit_code(workplace: Workplace) -> None:

@@ -74,7 +74,7 @@ class _Planner:
         return f"site {self.site.name}"
 
     def plan(self) -> Plan:
-        nodes = self._required("nodes", "nodes of the job")
+        nodes = self._nodes()
         walltime = self._walltime()
         resources = self._resources()
         queue = self._queue(nodes.value, walltime.value)
@@ -123,12 +123,11 @@ class _Planner:
             launch=self._launch(nodes.value, resources),
         )
 
-    def _required(self, key: str, reason: str) -> Decision[Any]:
-        setting = self.request.get(key)
+    def _nodes(self) -> Decision[int]:
+        setting = self.request.get("nodes")
         if setting is None:
-            hint = f"give --{key}, or a default in the site file"
-            raise DeployError([Problem(f"--{key}", "expected a value, got none", hint)])
-        return Decision(setting.value, reason, setting.source)
+            return Decision(1, "one node unless more are asked for", self.file)
+        return Decision(setting.value, "nodes of the job", setting.source)
 
     def _optional(self, key: str, reason: str) -> Decision[Any]:
         setting = self.request.get(key)

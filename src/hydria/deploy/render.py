@@ -205,8 +205,10 @@ def header_notes(plan: Plan, scheduler: Scheduler) -> Iterator[str]:
     if missing_account(plan):
         yield account_note(plan, scheduler)
     if plan.image.value is None and plan.site.scheduler.kind != "local":
-        where = "--venv" if plan.venv.value else "hydria must be on the PATH of the job"
-        yield f"No container image (container.runtime none): the installed hydria runs; {where}."
+        which = "the hydria of --venv runs"
+        if plan.venv.value is None:
+            which = "the installed hydria runs; it must be on the PATH of the job"
+        yield f"No container image (container.runtime none): {which}."
     yield from plan.site.notes
     if plan.queue_row is not None and plan.queue_row.note:
         yield f"Queue {plan.queue_row.name}: {plan.queue_row.note}."

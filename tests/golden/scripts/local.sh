@@ -1,0 +1,180 @@
+#!/bin/bash
+# hydria 0.1.0 job: small on local (this machine)
+# 1 node x 1 rank, no time limit
+#
+# site      local, sha256 a8221bba99806063, facts of 2026-11-20
+# config    small, sha256 efe98897aa4d55d3 (in this script)
+# facility  site/README.md
+# submit    bash small.sh
+
+set -euo pipefail
+
+say() { printf 'hydria: %s\n' "$*"; }
+die() { printf 'hydria: %s\n' "$*" >&2; exit 2; }
+
+# ---- where things are ------------------------------------------------------------------------
+: "${USER:=$(id -un)}"
+data_root="data"
+run_dir="runs/small"
+case $data_root in /*) ;; *) data_root=$PWD/$data_root ;; esac
+case $run_dir in /*) ;; *) run_dir=$PWD/$run_dir ;; esac
+config=$run_dir/job/small.json
+mkdir -p -- "$data_root" "$run_dir/job"
+
+# ---- environment: every value with its reason ------------------------------------------------
+# HYDRAGNN_NUM_WORKERS: threads that assemble batches ahead [plan]
+export HYDRAGNN_NUM_WORKERS=0
+# HYDRAGNN_AGGR_BACKEND: losses are reduced with the gradients; no MPI beside it [plan]
+export HYDRAGNN_AGGR_BACKEND=torch
+# where prepared data is found and kept
+export HYDRIA_DATA="$data_root"
+command -v hydria > /dev/null || die 'hydria is not installed here: give --image, or --venv DIR of an environment that has it'
+
+# ---- the config, as resolved when this script was written ------------------------------------
+cat > "$config" << 'HYDRIA_CONFIG'
+{
+  "Dataset": {
+    "name": "small",
+    "format": "LSMS",
+    "path": {
+      "total": "raw"
+    },
+    "node_features": {
+      "name": [
+        "protons"
+      ],
+      "dim": [
+        1
+      ],
+      "column_index": [
+        0
+      ]
+    },
+    "graph_features": {
+      "name": [
+        "energy"
+      ],
+      "dim": [
+        1
+      ],
+      "column_index": [
+        0
+      ]
+    }
+  },
+  "NeuralNetwork": {
+    "Architecture": {
+      "mpnn_type": "PNA",
+      "radius": 7,
+      "hidden_dim": 8,
+      "num_conv_layers": 2,
+      "output_heads": {
+        "graph": {
+          "num_sharedlayers": 1,
+          "dim_sharedlayers": 8,
+          "num_headlayers": 1,
+          "dim_headlayers": [
+            8
+          ]
+        }
+      }
+    },
+    "Variables_of_interest": {
+      "input_node_features": [
+        0
+      ],
+      "output_names": [
+        "energy"
+      ],
+      "output_index": [
+        0
+      ],
+      "type": [
+        "graph"
+      ]
+    },
+    "Training": {
+      "num_epoch": 3
+    }
+  }
+}
+HYDRIA_CONFIG
+
+# ---- stop protocol: the file STOP asks the trainer for a checkpoint --------------------------
+signalled=no
+preparing=
+stop_early() {
+    signalled=yes
+    say "$1: asking for a checkpoint"
+    touch -- "$run_dir/STOP"
+    [ -z "$preparing" ] || kill "$preparing" 2> /dev/null || true
+}
+on_cancel() { stop_early 'told to stop'; }
+trap on_cancel TERM INT
+rm -f -- "$run_dir/STOP"
+
+# The truth about a run is its status.json; launchers lose exit codes.
+of_status() {
+    [ ! -e "$run_dir/status.json" ] || sed -n "s/^ *\"$1\": *\"*\([a-z0-9]*\).*/\1/p" "$run_dir/status.json"
+}
+
+# Traps interrupt `wait`; a job that was waited for already gives 127.
+wait_for() {
+    local code=0 result
+    while :; do
+        signalled=no
+        result=0
+        wait "$1" || result=$?
+        [ "$result" = 127 ] || code=$result
+        [ "$signalled" = yes ] || return "$code"
+    done
+}
+
+# ---- data: made once, before any rank starts -------------------------------------------------
+prepare() {
+    exec hydria prepare "$config" --data "$data_root"
+}
+prepare &
+preparing=$!
+prepared=0
+wait_for "$preparing" || prepared=$?
+preparing=
+if [ -e "$run_dir/STOP" ]; then
+    say 'stopped before training began'
+    exit 75
+fi
+[ "$prepared" = 0 ] || exit "$prepared"
+
+# ---- train -----------------------------------------------------------------------------------
+launch() {
+    exec hydria train "$config" --run-dir "$run_dir" "$@"
+}
+set --
+case $(of_status state) in stopped | running | failed) set -- --resume ;; esac
+touch -- "$run_dir/job/started"
+launch "$@" &
+code=0
+wait_for "$!" || code=$?
+
+# ---- what became of it -----------------------------------------------------------------------
+state=none
+if [ "$run_dir/status.json" -nt "$run_dir/job/started" ]; then
+    state=$(of_status state)
+    told=$(of_status exit_code)
+    code=${told:-$code}
+fi
+case $state in
+    finished)
+        say "finished: $run_dir/report.html"
+        exit "$code"
+        ;;
+    stopped)
+        say "stopped with a checkpoint in $run_dir; submit this script again to go on"
+        exit 75
+        ;;
+    *)
+        [ "$state" = none ] || say "$state; see $run_dir/run.log"
+        [ "$code" != 0 ] || code=1
+        exit "$code"
+        ;;
+esac
