@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 import torch
-from tests.support.graphs import make_crystal
-from tests.support.models import make_batch, make_model, make_spec
-from torch import Tensor
+from torch import Tensor, nn
+from torch_geometric.nn import CGConv as GeometricCGConv
+from torch_geometric.nn import GATv2Conv
+from torch_geometric.nn import GINConv as GeometricGINConv
+from torch_geometric.nn import MFConv as GeometricMFConv
 from torch_geometric.nn import PNAConv as GeometricPNAConv
+from torch_geometric.nn import SAGEConv as GeometricSAGEConv
 
+from hydria.models.cgcnn.stack import CGConv
+from hydria.models.gat.conv import GATConv
+from hydria.models.gin.stack import GINConv
+from hydria.models.mfc.stack import MFConv
 from hydria.models.pna.conv import PNAConv
 from hydria.models.pna.scalers import SCALERS, DegreeScalers
+from hydria.models.sage.stack import SAGEConv
 from hydria.models.schnet.conv import CFConv
 from hydria.models.state import NodeState
 from hydria.nn.edges import Edges
+from tests.support.graphs import make_crystal
+from tests.support.models import make_batch, make_model, make_spec
 
 DEGREES = (1, 0, 3, 5, 2, 2)
 
 
-def random_edges(edge_dim: int, num_nodes: int = 7, num_edges: int = 18) -> Edges:
-    """A multigraph with an isolated node (the last one)."""
+def random_edges(edge_dim: int, *, self_loops: bool = True) -> Edges:
+    """A multigraph of 7 nodes, the last of them isolated."""
     generator = torch.Generator().manual_seed(0)
-    ends = torch.randint(0, num_nodes - 1, (2, num_edges), generator=generator)
+    ends = torch.randint(0, 6, (2, 18), generator=generator)
     ends = ends[:, ends[1].argsort(stable=True)]
-    values = torch.randn(num_edges, edge_dim, generator=generator, dtype=torch.float64)
-    return Edges(ends, num_nodes, values if edge_dim else None)
+    ends = ends if self_loops else ends[:, ends[0] != ends[1]]
+    values = torch.randn(ends.shape[1], edge_dim, generator=generator, dtype=torch.float64)
+    return Edges(ends, 7, values if edge_dim else None)
 
 
 @pytest.mark.parametrize("edge_dim", [0, 1, 3])
@@ -48,11 +61,105 @@ def test_pna_layer_equals_torch_geometrics(edge_dim: int) -> None:
     x = torch.randn(7, 4, dtype=torch.float64, requires_grad=True)
     expected = theirs(x, torch.stack((edges.source, edges.target)), edges.features)
     output = ours(NodeState(x, None), edges, factors(edges)).x
-    torch.testing.assert_close(output, expected, rtol=0, atol=1e-12)
-    weights = torch.randn_like(expected)
+    compare_with_gradients(output, expected, x)
+
+
+@dataclass
+class Pair:
+    """One of our layers, torch-geometric's, and its names of our parameters."""
+
+    ours: nn.Module
+    theirs: nn.Module
+    names: dict[str, str]
+    edge_dim: int = 0
+    geometry: Callable[[Edges], object] = lambda edges: None
+
+
+def attention(edge_dim: int, concat: bool) -> Pair:
+    options = {"negative_slope": 0.05, "dropout": 0.0, "concat": concat}
+    theirs = GATv2Conv(4, 2, heads=3, edge_dim=edge_dim or None, **options)
+    ours = GATConv(4, 6 if concat else 2, edge_dim, 3, **options)
+    names = {"source": "lin_l", "target": "lin_r", "edge": "lin_edge", "attention": "att"}
+    return Pair(ours, theirs, names, edge_dim)
+
+
+def crystal_graph(edge_dim: int) -> Pair:
+    names = {"gate": "lin_f", "core": "lin_s"}
+    theirs = GeometricCGConv(4, edge_dim)
+    return Pair(CGConv(4, 4, edge_dim), theirs, names, edge_dim, lambda edges: edges.features)
+
+
+def isomorphism() -> Pair:
+    layers = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 6))
+    return Pair(GINConv(4, 6), GeometricGINConv(layers, 100.0, train_eps=True), {"mlp": "nn"})
+
+
+def sample() -> Pair:
+    return Pair(SAGEConv(4, 6), GeometricSAGEConv(4, 6), {"neighbors": "lin_l", "own": "lin_r"})
+
+
+PAIRS = {
+    "gat-concat": attention(edge_dim=2, concat=True),
+    "gat-mean": attention(edge_dim=0, concat=False),
+    "cgcnn": crystal_graph(edge_dim=0),
+    "cgcnn-features": crystal_graph(edge_dim=2),
+    "gin": isomorphism(),
+    "sage": sample(),
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+def test_layer_equals_torch_geometrics(pair: Pair) -> None:
+    ours, theirs = pair.ours.double(), pair.theirs.double()
+    state = {
+        ".".join([pair.names.get(part, part) for part in name.split(".")]): value
+        for name, value in ours.state_dict().items()
+    }
+    theirs.load_state_dict(state)
+    edges = random_edges(pair.edge_dim, self_loops=False)
+    x = torch.randn(7, 4, dtype=torch.float64, requires_grad=True)
+    index = torch.stack((edges.source, edges.target))
+    expected = theirs(x, index, *([edges.features] if pair.edge_dim else []))
+    output = ours(NodeState(x, None), edges, pair.geometry(edges)).x
+    compare_with_gradients(output, expected, x)
+
+
+@pytest.mark.parametrize("max_degree", [2, 8])
+def test_fingerprint_layer_equals_torch_geometrics(max_degree: int) -> None:
+    ours = MFConv(4, 6, max_degree).double()
+    theirs = GeometricMFConv(4, 6, max_degree).double()
+    state = {}
+    for degree in range(max_degree + 1):
+        state[f"lins_l.{degree}.weight"] = ours.neighbors.weight[degree].T
+        state[f"lins_l.{degree}.bias"] = ours.neighbors.bias[degree, 0]
+        state[f"lins_r.{degree}.weight"] = ours.own.weight[degree].T
+    theirs.load_state_dict(state)
+    edges = random_edges(0)
+    x = torch.randn(7, 4, dtype=torch.float64, requires_grad=True)
+    expected = theirs(x, torch.stack((edges.source, edges.target)))
+    output = ours(NodeState(x, None), edges, edges.by_target.counts.clamp_max(max_degree)).x
+    compare_with_gradients(output, expected, x)
+
+
+def compare_with_gradients(output: Tensor, expected: Tensor, x: Tensor) -> None:
+    torch.testing.assert_close(output, expected, rtol=1e-13, atol=1e-12)
+    weights = torch.linspace(-1, 1, expected.numel(), dtype=x.dtype).view_as(expected)
     (gradient,) = torch.autograd.grad((output * weights).sum(), x)
     (expected_gradient,) = torch.autograd.grad((expected * weights).sum(), x)
-    torch.testing.assert_close(gradient, expected_gradient, rtol=0, atol=1e-11)
+    torch.testing.assert_close(gradient, expected_gradient, rtol=1e-12, atol=1e-11)
+
+
+def test_attention_counts_images_of_the_node_itself() -> None:
+    """They are neighbours like others; torch-geometric's layer takes them for self-loops."""
+    layer = attention(edge_dim=0, concat=False).ours.double()
+    x = torch.randn(2, 4, dtype=torch.float64)
+    with torch.no_grad():
+        layer.attention.zero_()  # equal weights
+        edges = Edges(torch.tensor([[0, 0, 1], [0, 0, 0]]), 2)  # two images and node 1
+        output = layer(NodeState(x, None), edges, None).x
+        values = layer.source(x).view(2, 3, 2).mean(1)
+    expected = (3 * values[0] + values[1]) / 4 + layer.bias
+    torch.testing.assert_close(output[0], expected)
 
 
 def schnet_by_hand(conv: CFConv, x: Tensor, pos: Tensor, images: Tensor, cutoff: float) -> Tensor:

@@ -14,7 +14,7 @@ from hydria.config import load_config
 from hydria.config.spec import HeadSpec, ModelSpec
 from hydria.graph.batch import GraphBatch
 from hydria.models import build_model
-from hydria.models.upstream import convert_state
+from hydria.models.upstream import convert_state, upstream_spec
 
 FOLDER = Path(__file__).resolve().parents[1] / "numerics" / "data" / "hydragnn"
 
@@ -56,7 +56,7 @@ class Reference:
                 variables.output_names, variables.type, facts["output_dim"], strict=True
             )
         )
-        return ModelSpec(
+        spec = ModelSpec(
             architecture=network.architecture,
             heads=heads,
             input_dim=facts["input_dim"],
@@ -67,6 +67,7 @@ class Reference:
             gaussian_nll=False,
             precision="fp64",
         )
+        return upstream_spec(spec)
 
     def model(self) -> nn.Module:
         """Our model with upstream's weights, in eval mode."""

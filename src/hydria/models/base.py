@@ -46,7 +46,7 @@ class MessagePassingStack(nn.Module, ABC):
             for layer, (width_in, width_out) in enumerate(pairwise(widths), start=1)
         )
         self.norms = nn.ModuleList(self.make_norm(width) for width in widths[1:])
-        self.outputs = Outputs(spec, widths[-1], self.activation, self.make_conv)
+        self.outputs = Outputs(spec, widths[-1], self.activation, self.make_head_conv)
         if architecture.freeze_conv_layers:
             self.convs.requires_grad_(False)
             self.norms.requires_grad_(False)
@@ -54,6 +54,10 @@ class MessagePassingStack(nn.Module, ABC):
     @abstractmethod
     def make_conv(self, in_dim: int, out_dim: int, last: bool) -> nn.Module:
         """One convolution from `in_dim` to `out_dim` channels; `last` of its chain or not."""
+
+    def make_head_conv(self, in_dim: int, out_dim: int, last: bool) -> nn.Module:
+        """One convolution of a `conv` head."""
+        return self.make_conv(in_dim, out_dim, last)
 
     def widths(self) -> list[int]:
         """Channels before the first and after each convolution."""
@@ -105,6 +109,12 @@ def required_cutoff(spec: ModelSpec) -> float:
             f"functions of {spec.architecture.mpnn_type} end there, got none"
         )
     return spec.architecture.radius
+
+
+class TopologyStack(MessagePassingStack):
+    """Convolutions that see who neighbours whom and nothing else of the edges."""
+
+    unavailable = MessagePassingStack.unavailable | {"edge_features"}
 
 
 def _graphs(batch: Any) -> Segments:

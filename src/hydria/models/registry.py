@@ -7,9 +7,15 @@ from hydria.core.registry import Registry
 ARCHITECTURES = Registry(
     "architecture",
     {
-        "PAINN": "hydria.models.painn:PAINNStack",
-        "EGNN": "hydria.models.egnn:EGNNStack",
         "PNA": "hydria.models.pna:PNAStack",
+        "PNAPlus": "hydria.models.pna_plus:PNAPlusStack",
+        "EGNN": "hydria.models.egnn:EGNNStack",
+        "CGCNN": "hydria.models.cgcnn:CGCNNStack",
         "SchNet": "hydria.models.schnet:SchNetStack",
+        "PAINN": "hydria.models.painn:PAINNStack",
+        "GAT": "hydria.models.gat:GATStack",
+        "GIN": "hydria.models.gin:GINStack",
+        "SAGE": "hydria.models.sage:SAGEStack",
+        "MFC": "hydria.models.mfc:MFCStack",
     },
 )

@@ -5,7 +5,8 @@ What all architectures share is here; each one's own rules are in its `upstream`
 
 - ``CONV_RULES``: names within one convolution; a replacement that starts with ``/`` leaves it;
 - ``MODEL_RULES``: other names of the architecture;
-- optionally ``adapt(state) -> state``: changes of values, after renaming.
+- optionally ``adapt(state) -> state``: changes of values, after renaming;
+- optionally ``adapt_spec(spec) -> spec``: what upstream builds where it ignores the config.
 """
 
 from __future__ import annotations
@@ -38,12 +39,19 @@ SHARED_RULES: Rules = (
 )
 
 
+def upstream_spec(spec: ModelSpec) -> ModelSpec:
+    """The spec of the model that upstream builds from the config of `spec`."""
+    adapt = getattr(_own_rules(spec), "adapt_spec", lambda same: same)
+    result: ModelSpec = adapt(spec)
+    return result
+
+
 def convert_state(state: Mapping[str, Tensor], spec: ModelSpec) -> State:
     """Rename the state dict of an upstream model for the model of `spec`.
 
     Args:
         state: tensors under upstream's names (a leading ``module.`` of its wrapper is dropped).
-        spec: what the model is built from.
+        spec: what the model is built from, after `upstream_spec`.
 
     Raises:
         ModelError: if a name is not known.

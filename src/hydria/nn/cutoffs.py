@@ -22,3 +22,21 @@ def cosine_cutoff(lengths: Tensor, cutoff: float) -> Tensor:
     """
     inside = (lengths < cutoff).to(lengths.dtype)
     return 0.5 * (torch.cos(lengths * (math.pi / cutoff)) + 1.0) * inside
+
+
+def polynomial_cutoff(scaled: Tensor, exponent: int) -> Tensor:
+    """A polynomial that falls from 1 at zero to 0 at one, flat to the second derivative there.
+
+    Args:
+        scaled: distances divided by the cutoff, any shape.
+        exponent: with p one more than it, the larger the later the fall.
+
+    Returns:
+        ``1 − (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) − p(p+1)/2 x^(p+2)``, and 0 beyond one.
+
+    Source: Gasteiger et al. 2020, arXiv:2003.03123, eq. (8).
+    """
+    p = exponent + 1
+    a, b, c = (p + 1) * (p + 2) / 2, p * (p + 2), p * (p + 1) / 2
+    inside = (scaled < 1.0).to(scaled.dtype)
+    return (1.0 - scaled**p * (a - scaled * (b - scaled * c))) * inside

@@ -7,6 +7,34 @@ import math
 import torch
 from torch import Tensor, nn
 
+from hydria.nn.cutoffs import polynomial_cutoff
+
+
+class BesselBasis(nn.Module):
+    """``sin(f_n d / r) / (d / r) · u(d / r)`` with trainable frequencies f_n, at first n π.
+
+    Source: Gasteiger et al. 2020, arXiv:2003.03123, eqs. (7) and (8).
+    """
+
+    def __init__(self, cutoff: float, num_basis: int, envelope_exponent: int) -> None:
+        """Make the basis.
+
+        Args:
+            cutoff: r, Å.
+            num_basis: number of functions.
+            envelope_exponent: of the polynomial that ends the functions at the cutoff.
+        """
+        super().__init__()
+        self.cutoff, self.envelope_exponent = cutoff, envelope_exponent
+        start = math.pi * torch.arange(1, num_basis + 1, dtype=torch.float64)
+        self.frequencies = nn.Parameter(start)
+
+    def forward(self, lengths: Tensor) -> Tensor:
+        """Expand (E,) distances > 0 into (E, num_basis)."""
+        scaled = lengths.unsqueeze(-1) / self.cutoff
+        envelope = polynomial_cutoff(scaled, self.envelope_exponent)
+        return torch.sin(self.frequencies * scaled) * (envelope / scaled)
+
 
 class GaussianBasis(nn.Module):
     """Gaussians centred evenly on [0, cutoff], as wide as their spacing.

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.support.graphs import Structure, make_cluster, make_crystal
-from tests.support.models import HEADS, make_batch, make_model, make_spec
 from torch import nn
 
 from hydria.core.errors import ConfigError, HydriaError, ModelError
 from hydria.models import build_model
 from hydria.models.registry import ARCHITECTURES
+from tests.support.graphs import Structure, make_cluster, make_crystal
+from tests.support.models import HEADS, make_batch, make_model, make_spec
 
 ALL = pytest.mark.parametrize("name", ARCHITECTURES)
 
@@ -174,6 +174,26 @@ def test_options_that_are_not_there_are_refused(option: str, value: object) -> N
         build_model(make_spec("SchNet", **{option: value}))
 
 
-def test_schnet_without_radius_is_refused() -> None:
+@pytest.mark.parametrize("name", ["GIN", "SAGE", "MFC"])
+def test_edge_features_are_refused_where_only_topology_counts(name: str) -> None:
+    with pytest.raises(ConfigError, match="edge_features"):
+        build_model(make_spec(name, edge_features=True))
+
+
+@pytest.mark.parametrize("name", ["SchNet", "PNAPlus"])
+def test_radial_functions_need_a_radius(name: str) -> None:
     with pytest.raises(HydriaError, match="radius"):
-        build_model(make_spec("SchNet", radius=None))
+        build_model(make_spec(name, radius=None))
+
+
+def test_degree_weights_need_a_cap() -> None:
+    with pytest.raises(ModelError, match="max_neighbours"):
+        build_model(make_spec("MFC", max_neighbours=None))
+
+
+def test_attention_is_dropped_in_training_only() -> None:
+    model = make_model(make_spec("GAT", dropout=0.5))
+    batch = make_batch(make_cluster())
+    assert torch.equal(model(batch)[1], model(batch)[1])
+    model.train()
+    assert not torch.equal(model.encode(batch).nodes.x, model.encode(batch).nodes.x)

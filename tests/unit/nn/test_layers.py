@@ -11,10 +11,10 @@ import torch
 from hydria.config.architectures.base import Activation
 from hydria.core.errors import ModelError
 from hydria.nn.activations import ACTIVATIONS, activation
-from hydria.nn.cutoffs import cosine_cutoff
+from hydria.nn.cutoffs import cosine_cutoff, polynomial_cutoff
 from hydria.nn.edges import Edges
-from hydria.nn.mlp import EdgeLinear, mlp
-from hydria.nn.radial import GaussianBasis
+from hydria.nn.mlp import EdgeLinear, StackedLinear, mlp
+from hydria.nn.radial import BesselBasis, GaussianBasis
 
 AT_MINUS_TWO = {
     "relu": 0.0,
@@ -66,6 +66,35 @@ def test_gaussian_basis_peaks_at_its_centres() -> None:
     assert values[1, 1] == 1.0
     assert values[1, 2].item() == pytest.approx(math.exp(-0.5))
     assert values[2, 1] == values[2, 2]
+
+
+def test_bessel_basis_vanishes_at_the_cutoff() -> None:
+    basis = BesselBasis(cutoff=4.0, num_basis=3, envelope_exponent=5).double()
+    lengths = torch.tensor([1.0, 4.0 - 1e-4, 4.0, 4.5], dtype=torch.float64)
+    values = basis(lengths)
+    envelope = 1 - 28 * 0.25**6 + 48 * 0.25**7 - 21 * 0.25**8
+    assert values[0, 1].item() == pytest.approx(math.sin(2 * math.pi * 0.25) / 0.25 * envelope)
+    assert float(values[1:].abs().max()) < 1e-12
+
+
+def test_polynomial_cutoff_is_flat_at_both_ends() -> None:
+    ends = torch.tensor([1e-12, 1 - 1e-9], dtype=torch.float64, requires_grad=True)
+    values = polynomial_cutoff(ends, 5)
+    assert values.tolist() == pytest.approx([1.0, 0.0])
+    (slope,) = torch.autograd.grad(values.sum(), ends)
+    assert slope.tolist() == pytest.approx([0.0, 0.0], abs=1e-12)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_stacked_linear_uses_the_weights_of_each_group(bias: bool) -> None:
+    layers = StackedLinear(4, 2, 3, bias).double()
+    x, counts = torch.randn(5, 2, dtype=torch.float64), [2, 0, 3, 0]
+    layer_of = torch.tensor([0, 0, 2, 2, 2])
+    expected = torch.einsum("ri,rio->ro", x, layers.weight[layer_of])
+    if layers.bias is not None:
+        expected = expected + layers.bias[layer_of, 0]
+    torch.testing.assert_close(layers.by_group(x, counts), expected)
+    assert layers.by_group(x[:0], [0, 0, 0, 0]).shape == (0, 3)
 
 
 def test_cosine_cutoff_ends_flat_at_the_cutoff() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from hydria.config.architectures.base import Architecture
 from hydria.config.base import Count, Real
@@ -16,3 +18,5 @@ class GAT(Architecture):
     """Attention heads per layer."""
     negative_slope: Real = 0.05
     """Slope of the leaky ReLU below zero."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    """Part of the attention that is dropped in training."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from hydria.config.architectures.heads import NodeHead
@@ -15,7 +13,7 @@ from hydria.core.errors import ModelError
 from hydria.models.outputs.branches import Heads
 from hydria.models.outputs.columns import num_columns, set_bias
 from hydria.models.state import Encoded, NodeState
-from hydria.nn.mlp import mlp
+from hydria.nn.mlp import StackedLinear, mlp
 from hydria.nn.norm import GlobalBatchNorm
 
 MakeConv = Callable[[int, int, bool], nn.Module]
@@ -58,20 +56,6 @@ class SharedHeads(Heads):
         return {int(index): head(encoded.nodes.x) for index, head in self.heads.items()}
 
 
-class PositionLinear(nn.Module):
-    """A linear layer with its own weights for each node position."""
-
-    def __init__(self, num_nodes: int, in_dim: int, out_dim: int) -> None:
-        super().__init__()
-        bound = 1 / math.sqrt(in_dim)  # as torch.nn.Linear starts
-        self.weight = nn.Parameter(torch.empty(num_nodes, in_dim, out_dim).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(num_nodes, 1, out_dim).uniform_(-bound, bound))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(positions, G, in) → (positions, G, out)."""
-        return torch.baddbmm(self.bias, x, self.weight)
-
-
 class PositionHeads(Heads):
     """`mlp_per_node`: an MLP for each node position; all graphs have the same number of nodes."""
 
@@ -108,7 +92,7 @@ class PositionHeads(Heads):
     def _mlp(self, widths: list[int], activation: nn.Module) -> nn.Sequential:
         layers: list[nn.Module] = []
         for width_in, width_out in pairwise(widths):
-            layers += [PositionLinear(self.num_nodes, width_in, width_out), activation]
+            layers += [StackedLinear(self.num_nodes, width_in, width_out), activation]
         return nn.Sequential(*layers[:-1])
 
     def forward(self, encoded: Encoded) -> dict[int, Tensor]:

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from hydria.config.architectures.schnet import SchNet
 from hydria.config.spec import ModelSpec
-from hydria.core.errors import ModelError
-from hydria.models.base import MessagePassingStack
+from hydria.models.base import MessagePassingStack, required_cutoff
 from hydria.models.schnet.conv import CFConv, Distances
 from hydria.nn.cutoffs import cosine_cutoff
 from hydria.nn.edges import Edges
@@ -24,13 +23,8 @@ class SchNetStack(MessagePassingStack):
     """
 
     def __init__(self, spec: ModelSpec) -> None:
-        if spec.architecture.radius is None:
-            raise ModelError(
-                "NeuralNetwork.Architecture.radius: expected a number > 0 (Å), because SchNet's "
-                "filters end there, got none"
-            )
         super().__init__(spec)
-        self.cutoff = spec.architecture.radius
+        self.cutoff = required_cutoff(spec)
         self.basis = GaussianBasis(self.cutoff, self.options.num_gaussians)
 
     @property

@@ -1,0 +1,5 @@
+"""Crystal graph convolutions."""
+
+from hydria.models.cgcnn.stack import CGCNNStack
+
+__all__ = ["CGCNNStack"]

@@ -1,0 +1,5 @@
+"""Graph attention."""
+
+from hydria.models.gat.stack import GATStack
+
+__all__ = ["GATStack"]

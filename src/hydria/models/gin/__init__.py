@@ -1,0 +1,5 @@
+"""Graph isomorphism network."""
+
+from hydria.models.gin.stack import GINStack
+
+__all__ = ["GINStack"]

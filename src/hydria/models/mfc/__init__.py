@@ -1,0 +1,5 @@
+"""Molecular fingerprint convolutions."""
+
+from hydria.models.mfc.stack import MFCStack
+
+__all__ = ["MFCStack"]

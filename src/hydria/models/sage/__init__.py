@@ -1,0 +1,5 @@
+"""GraphSAGE."""
+
+from hydria.models.sage.stack import SAGEStack
+
+__all__ = ["SAGEStack"]
