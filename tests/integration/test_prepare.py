@@ -159,6 +159,17 @@ def test_atoms_alone_and_atoms_with_too_many_neighbours_are_counted(
     assert prepared.store[2].edge_index.max() < 32
 
 
+def test_atoms_on_top_of_each_other_are_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_lsms(tmp_path / "raw")
+    header, *atoms = (folder / "structure_004.txt").read_text().splitlines()
+    (folder / "structure_004.txt").write_text("\n".join([header, *atoms, atoms[0]]))
+    with caplog.at_level("WARNING", logger="hydria"):
+        build(load_config(config_tree(folder)).config, tmp_path)
+    assert "1 pairs of atoms are less than 0.1 Å apart (first in structure_004.txt)" in caplog.text
+
+
 def test_given_files_are_the_sets(tmp_path: Path) -> None:
     tree = _lsms(tmp_path)
     paths = {}

@@ -233,6 +233,27 @@ def _xyz(folder: Path) -> Tree:
     return with_outputs(tree, ["energy"], ["graph"], [0])
 
 
+def mlearn_entry(seed: int = 0, group: str = "Elastic") -> Tree:
+    """A structure of four silicon atoms as mlearn publishes it."""
+    rng = np.random.RandomState(seed)
+    return {
+        "group": group,
+        "description": "Si 2x2x2 cell, mode 5, strain -0.06",
+        "structure": {
+            "lattice": {"matrix": (5 * np.eye(3) + rng.rand(3, 3)).tolist()},
+            "sites": [
+                {"species": [{"element": "Si", "occu": 1}], "xyz": xyz}
+                for xyz in (5 * rng.rand(4, 3)).tolist()
+            ],
+        },
+        "outputs": {
+            "energy": -float(rng.rand()) * 300,
+            "forces": rng.normal(size=(4, 3)).tolist(),
+            "virial_stress": rng.normal(size=6).tolist(),
+        },
+    }
+
+
 def make_samples(count: int = 10, num_nodes: int = 6) -> list[Any]:
     """`torch_geometric` samples as HydraGNN pickles them: two node columns, one graph column."""
     generator = torch.Generator().manual_seed(0)

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 Columns = dict[str, NDArray[Any]]
 OUTPUT = "y."
+# Å; nuclei are never that near: atoms given twice, or positions in other units
+TOO_CLOSE = 0.1
 
 
 def build_graphs(structures: Structures, config: RunConfig) -> GraphStore:
@@ -120,6 +122,14 @@ def _edges(structures: Structures, architecture: AnyArchitecture) -> EdgeSets:
 
 def _report(edges: EdgeSets, structures: Structures, architecture: AnyArchitecture) -> None:
     capped, isolated = np.count_nonzero(edges.capped), int(edges.isolated.sum())
+    close = np.flatnonzero(edges.edge_len < TOO_CLOSE)
+    if len(close):
+        graph = int(np.searchsorted(edges.edge_ptr, close[0], side="right")) - 1
+        log.warning(
+            "%d pairs of atoms are less than %g Å apart (first in %s); is the unit of the "
+            "positions Å?",
+            len(close) // 2, TOO_CLOSE, structures.names[graph],
+        )  # fmt: skip
     if capped:
         log.warning(
             "max_neighbours: %d of %d structures have atoms with more than %d neighbours within "

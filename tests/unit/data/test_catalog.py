@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from dataclasses import replace
 from pathlib import Path
 
+import ase.io
 import pytest
 
+from hydria.cli.main import run
 from hydria.core.errors import DataError
 from hydria.data.catalog import CATALOG, DataSet, entry
+from hydria.data.download import Remote
 from hydria.data.progress import Progress
+from tests.support.http_server import running_server
+from tests.support.raw_data import mlearn_entry
 
 
 @pytest.mark.parametrize("name", list(CATALOG))
@@ -69,9 +77,33 @@ def test_a_root_that_cannot_be_written(tmp_path: Path) -> None:
         _made_of("first").provide(tmp_path / "file" / "data")
 
 
-def test_fetched_files_are_converted_once(tmp_path: Path) -> None:
-    from hydria.data.download import Remote
+def test_a_published_set_is_fetched_and_converted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the command to extended XYZ, with the address on this machine and a lost connection."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    entries = [mlearn_entry(seed) for seed in range(9)]
+    files = {name: json.dumps(entries).encode() for name in ("training.json", "test.json")}
+    published = CATALOG["mlearn_si"]
+    with running_server(files) as server:
+        server.drops = [500]
+        remote = tuple(
+            Remote(server.url(name), name, hashlib.sha256(content).hexdigest())
+            for name, content in files.items()
+        )
+        monkeypatch.setitem(CATALOG, "mlearn_si", replace(published, remote=remote))
+        with pytest.raises(SystemExit) as done:
+            run(["data", "fetch", "mlearn_si", "--data", str(tmp_path)])
+    assert done.value.code == 0
+    assert str(tmp_path / "mlearn_si") in capsys.readouterr().out
+    assert server.asked == [None, "bytes=500-", None]
+    frames = ase.io.read(tmp_path / "mlearn_si" / "train.extxyz.xz", index=":", format="extxyz")
+    assert [frame.get_potential_energy() for frame in frames] == [
+        entry["outputs"]["energy"] for entry in entries[:8]
+    ]
 
+
+def test_fetched_files_are_converted_once(tmp_path: Path) -> None:
     downloads = tmp_path / "downloads" / "set"
     downloads.mkdir(parents=True)
     (downloads / "raw.txt").write_text("content")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -16,71 +13,23 @@ import pytest
 from hydria.core.errors import DataError
 from hydria.data import download as downloading
 from hydria.data.download import Remote, download
+from tests.support.http_server import FileServer, running_server
 
+NAME = "set.bin"
 CONTENT = np.random.RandomState(0).bytes(200_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-class _Server(ThreadingHTTPServer):
-    """Serves CONTENT; `drops` says after how many bytes each of the next answers breaks off."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.drops: list[int] = []
-        self.ranges = True
-        self.asked: list[str | None] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/set.bin"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-
-    def do_GET(self) -> None:
-        wanted = self.headers.get("Range")
-        self.server.asked.append(wanted)
-        if self.path != "/set.bin":
-            self.send_error(404)
-            return
-        start = int(wanted[len("bytes=") : -1]) if wanted and self.server.ranges else 0
-        if start >= len(CONTENT):
-            self.send_error(416)
-            return
-        body = CONTENT[start:]
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.server.drops:
-            body = body[: self.server.drops.pop(0)]
-            self.close_connection = True
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def _running() -> Iterator[_Server]:
-    with _Server() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join(timeout=10)
-
-
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Server]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with _running() as running:
+    with running_server({NAME: CONTENT}) as running:
         yield running
 
 
-def test_a_file_arrives_whole_and_is_fetched_once(tmp_path: Path, server: _Server) -> None:
+def test_a_file_arrives_whole_and_is_fetched_once(tmp_path: Path, server: FileServer) -> None:
     told: list[tuple[str, int, int]] = []
-    remote = Remote(server.url, "set.bin", SHA256)
+    remote = Remote(server.url(NAME), "set.bin", SHA256)
     for _ in range(2):
         file = download(remote, tmp_path / "new", lambda *args: told.append(args))
     assert file.read_bytes() == CONTENT
@@ -90,20 +39,20 @@ def test_a_file_arrives_whole_and_is_fetched_once(tmp_path: Path, server: _Serve
 
 
 def test_a_transfer_that_breaks_off_goes_on_where_it_stopped(
-    tmp_path: Path, server: _Server
+    tmp_path: Path, server: FileServer
 ) -> None:
     server.drops = [50_000, 70_000]
-    file = download(Remote(server.url, "set.bin", SHA256), tmp_path)
+    file = download(Remote(server.url(NAME), "set.bin", SHA256), tmp_path)
     assert file.read_bytes() == CONTENT
     assert server.asked == [None, "bytes=50000-", "bytes=120000-"]
 
 
 def test_what_arrived_is_kept_for_the_next_call(
-    tmp_path: Path, server: _Server, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(downloading, "ATTEMPTS", 1)
     server.drops = [80_000]
-    remote = Remote(server.url, "set.bin", SHA256)
+    remote = Remote(server.url(NAME), "set.bin", SHA256)
     with pytest.raises(DataError, match=r"80000 bytes are kept in .*set\.bin\.part.*goes on there"):
         download(remote, tmp_path)
     assert (tmp_path / "set.bin.part").read_bytes() == CONTENT[:80_000]
@@ -112,44 +61,44 @@ def test_what_arrived_is_kept_for_the_next_call(
     assert server.asked == [None, "bytes=80000-"]
 
 
-def test_a_server_without_ranges_sends_it_all_again(tmp_path: Path, server: _Server) -> None:
+def test_a_server_without_ranges_sends_it_all_again(tmp_path: Path, server: FileServer) -> None:
     server.ranges = False
     server.drops = [80_000]
-    assert download(Remote(server.url, "set.bin", SHA256), tmp_path).read_bytes() == CONTENT
+    assert download(Remote(server.url(NAME), "set.bin", SHA256), tmp_path).read_bytes() == CONTENT
 
 
-def test_a_part_that_is_whole_is_only_checked(tmp_path: Path, server: _Server) -> None:
+def test_a_part_that_is_whole_is_only_checked(tmp_path: Path, server: FileServer) -> None:
     (tmp_path / "set.bin.part").write_bytes(CONTENT)
-    assert download(Remote(server.url, "set.bin", SHA256), tmp_path).read_bytes() == CONTENT
+    assert download(Remote(server.url(NAME), "set.bin", SHA256), tmp_path).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("kept", [b"", b"something else entirely"])
 def test_a_wrong_checksum_leaves_nothing_behind(
-    tmp_path: Path, server: _Server, kept: bytes
+    tmp_path: Path, server: FileServer, kept: bytes
 ) -> None:
     expected = SHA256 if kept else "0" * 64
     if kept:
         (tmp_path / "set.bin.part").write_bytes(kept)
     with pytest.raises(DataError, match=f"expected SHA-256 {expected}, got .*removed"):
-        download(Remote(server.url, "set.bin", expected), tmp_path)
+        download(Remote(server.url(NAME), "set.bin", expected), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_was_changed_here_is_fetched_again(tmp_path: Path, server: _Server) -> None:
+def test_a_file_that_was_changed_here_is_fetched_again(tmp_path: Path, server: FileServer) -> None:
     (tmp_path / "set.bin").write_bytes(CONTENT[:-1])
-    assert download(Remote(server.url, "set.bin", SHA256), tmp_path).read_bytes() == CONTENT
+    assert download(Remote(server.url(NAME), "set.bin", SHA256), tmp_path).read_bytes() == CONTENT
 
 
 def test_without_a_known_checksum_the_file_is_taken(
-    tmp_path: Path, server: _Server, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, server: FileServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("INFO", logger="hydria"):
-        assert download(Remote(server.url, "set.bin"), tmp_path).read_bytes() == CONTENT
+        assert download(Remote(server.url(NAME), "set.bin"), tmp_path).read_bytes() == CONTENT
     assert SHA256 in caplog.text
 
 
-def test_an_absent_file_is_named_with_its_status(tmp_path: Path, server: _Server) -> None:
-    url = server.url.replace("set.bin", "gone.bin")
+def test_an_absent_file_is_named_with_its_status(tmp_path: Path, server: FileServer) -> None:
+    url = server.url("gone.bin")
     with pytest.raises(DataError, match=r"gone\.bin: expected the file, got HTTP status 404"):
         download(Remote(url, "gone.bin", SHA256), tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -5,40 +5,19 @@ from __future__ import annotations
 import json
 import lzma
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from hydria.core.assets import asset_dir
 from hydria.core.errors import DataError
 from hydria.data.mlearn import as_extxyz, convert, hold_out
-
-
-def _entry(seed: int = 0, group: str = "Elastic") -> dict[str, Any]:
-    rng = np.random.RandomState(seed)
-    return {
-        "group": group,
-        "description": "Si 2x2x2 cell, mode 5, strain -0.06",
-        "structure": {
-            "lattice": {"matrix": (5 * np.eye(3) + rng.rand(3, 3)).tolist()},
-            "sites": [
-                {"species": [{"element": "Si", "occu": 1}], "xyz": xyz}
-                for xyz in (5 * rng.rand(4, 3)).tolist()
-            ],
-        },
-        "outputs": {
-            "energy": -float(rng.rand()) * 300,
-            "forces": rng.normal(size=(4, 3)).tolist(),
-            "virial_stress": rng.normal(size=6).tolist(),
-        },
-    }
+from tests.support.raw_data import mlearn_entry
 
 
 def test_every_digit_survives(tmp_path: Path) -> None:
     from ase.io import read
 
-    entry = _entry()
+    entry = mlearn_entry()
     (tmp_path / "one.extxyz").write_text(as_extxyz(entry))
     frame = read(tmp_path / "one.extxyz")
     structure, outputs = entry["structure"], entry["outputs"]
@@ -52,14 +31,14 @@ def test_every_digit_survives(tmp_path: Path) -> None:
 
 
 def test_every_ninth_structure_of_a_group_validates() -> None:
-    entries = [_entry(seed, group) for seed in range(20) for group in ("Elastic", "Surface")]
+    entries = [mlearn_entry(seed, group) for seed in range(20) for group in ("Elastic", "Surface")]
     train, validate = hold_out(entries)
     assert len(train) == 36
     assert [entry["group"] for entry in validate] == ["Elastic", "Surface"] * 2
 
 
 def test_other_json_is_refused(tmp_path: Path) -> None:
-    for name, content in (("a.json", [{"no": "structure"}]), ("b.json", [_entry()])):
+    for name, content in (("a.json", [{"no": "structure"}]), ("b.json", [mlearn_entry()])):
         (tmp_path / name).write_text(json.dumps(content))
     with pytest.raises(DataError, match=r"a\.json: expected structures as mlearn publishes them"):
         convert(tmp_path / "a.json", tmp_path / "b.json", tmp_path)
