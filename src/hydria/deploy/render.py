@@ -6,6 +6,7 @@ import shlex
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from hydria._version import __version__
@@ -39,6 +40,7 @@ def render(plan: Plan) -> Script:
     return Script(text, scheduler.extension)
 
 
+@cache
 def _environment() -> Environment:
     import jinja2
 

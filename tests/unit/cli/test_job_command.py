@@ -1,0 +1,194 @@
+"""`hydria job`, `hydria submit` and `hydria site` as a person types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hydria.cli.main import run
+from hydria.core.errors import HydriaError
+from tests.support.jobs import small_config
+
+HEAVY = {"torch", "numpy", "scipy", "ase", "rich", "spython", "torch_geometric"}
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home and a folder with a config named `tiny`."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in [name for name in os.environ if name.startswith(("HYDRIA_", "SBATCH_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.json").write_text(json.dumps(small_config()))
+    return tmp_path
+
+
+def hydria(*words: str) -> int:
+    """The exit code of one command; errors of the user are raised."""
+    with pytest.raises(SystemExit) as caught:
+        run(list(words))
+    return int(caught.value.code or 0)
+
+
+def job(*words: str, site: str = "frontier") -> int:
+    return hydria("job", "--site", site, "--config", "tiny.json", *words)
+
+
+@pytest.mark.parametrize(
+    ("site", "extension"), [("frontier", "slurm"), ("katana", "pbs"), ("local", "sh")]
+)
+def test_job_writes_the_script_where_people_look(
+    workplace: Path, site: str, extension: str
+) -> None:
+    assert job(site=site) == 0
+    assert (workplace / f"jobs/rendered/{site}/tiny.{extension}").is_file()
+
+
+def test_job_says_how_to_add_the_account(capsys: pytest.CaptureFixture[str]) -> None:
+    job()
+    said = capsys.readouterr()
+    assert "No account was given" in said.err
+    assert "sbatch -A YOUR_PROJECT jobs/rendered/frontier/tiny.slurm" in said.out
+
+
+def test_job_prints_its_plan_with_reasons(capsys: pytest.CaptureFixture[str]) -> None:
+    job("Training.num_epoch=5", "--json", "--nodes", "2", "--walltime", "90m", "--env", "FOO=1")
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["nodes"] == {"value": 2, "reason": "nodes of the job", "source": "--nodes"}
+    assert plan["walltime_s"]["value"] == 5400
+    assert plan["overrides"] == ["NeuralNetwork.Training.num_epoch=5"]
+    assert plan["placement"][0] == {"local_rank": 0, "cores": [1, 2, 3, 4, 5, 6, 7], "gpu": 4}
+    assert "--nodes=2" in plan["directives"]
+    assert all(entry["reason"] and entry["source"] for entry in plan["environment"])
+
+
+def test_overrides_travel_in_the_script(workplace: Path) -> None:
+    job("NeuralNetwork.Training.num_epoch=5", "--out", "five.slurm")
+    text = (workplace / "five.slurm").read_text()
+    assert '"num_epoch": 5' in text
+    assert "# override  NeuralNetwork.Training.num_epoch=5" in text
+
+
+def test_job_section_of_the_config_counts(workplace: Path) -> None:
+    (workplace / "tiny.json").write_text(
+        json.dumps(small_config() | {"Job": {"nodes": 92, "walltime": "6h", "mem": None}})
+    )
+    job("--out", "x.slurm")
+    assert "#SBATCH --nodes=92\n#SBATCH --time=06:00:00" in (workplace / "x.slurm").read_text()
+    job("--out", "x.slurm", "--nodes", "93")
+    assert "#SBATCH --nodes=93\n" in (workplace / "x.slurm").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--site", "fronteir", "--config", "tiny.json"], "did you mean 'frontier'?"),
+        (["--site", "local", "--config", "tinny"], "no such config"),
+        (["--site", "local", "--config", "tiny.json", "--env", "FOO"], "expected K=V, got 'FOO'"),
+        (["--site", "local", "--config", "tiny.json", "--walltime", "2:00"], "--walltime: expected"),
+        (["--site", "local", "--config", "tiny.json", "--nodes", "0"], "a whole number ≥ 1, got 0"),
+        (["--site", "local", "--config", "tiny.json", "--out", "."], "--out: cannot write .: it is"),
+        (["--site", "local", "--config", "tiny.json", "--out", "tiny.json/x"], "--out: cannot write"),
+        (["--site", "local", "--config", "tiny.json", "num_epcoh=3"], "num_epoch"),
+    ],
+)  # fmt: skip
+def test_wrong_input_gives_one_message_and_no_script(
+    workplace: Path, words: list[str], message: str
+) -> None:
+    with pytest.raises(HydriaError) as caught:
+        run(["job", *words])
+    assert message in str(caught.value)
+    assert caught.value.exit_code == 2
+    assert not (workplace / "jobs").exists()
+
+
+def test_refused_job_leaves_the_old_script(workplace: Path) -> None:
+    job("--out", "x.slurm")
+    before = (workplace / "x.slurm").read_text()
+    with pytest.raises(HydriaError):
+        job("--out", "x.slurm", "--walltime", "12h")
+    assert (workplace / "x.slurm").read_text() == before
+
+
+def put_on_path(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = folder / "bin" / name
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f'#!/bin/bash\necho "{name} $*" > {folder}/submitted\nexit 3\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+
+
+@pytest.mark.parametrize(
+    ("site", "command", "file"),
+    [("frontier", "sbatch", "tiny.slurm"), ("katana", "qsub", "tiny.pbs")],
+)
+def test_submit_hands_the_script_over(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, site: str, command: str, file: str
+) -> None:
+    put_on_path(workplace, command, monkeypatch)
+    code = hydria("submit", "--site", site, "--config", "tiny.json", "--account", "abc123")
+    assert code == 3
+    submitted = (workplace / "submitted").read_text()
+    assert submitted == f"{command} jobs/rendered/{site}/{file}\n"
+
+
+def test_submit_refuses_without_an_account(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_on_path(workplace, "sbatch", monkeypatch)
+    with pytest.raises(HydriaError, match="charges every job to a project, and none was given"):
+        run(["submit", "--site", "frontier", "--config", "tiny.json"])
+    assert not (workplace / "submitted").exists()
+
+
+def test_submit_without_the_scheduler_says_where_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(HydriaError, match="expected qsub on this machine"):
+        run(["submit", "--site", "katana", "--config", "tiny.json"])
+
+
+def test_sites_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    hydria("site", "list")
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert {"frontier", "katana", "local"} <= set(names)
+
+
+def test_site_is_shown_as_written_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    hydria("site", "show", "frontier")
+    assert "name: frontier" in capsys.readouterr().out
+    hydria("site", "show", "frontier", "--json")
+    assert json.loads(capsys.readouterr().out)["node"]["cores"]["value"] == 64
+
+
+def test_site_check_tells_unknown_facts_and_faults(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert hydria("site", "check") == 0
+    assert "restart.requeue: unknown; what needs it is refused" in capsys.readouterr().out
+    (workplace / "bad.yaml").write_text("name: bad\n")
+    with pytest.raises(HydriaError, match=r"bad\.yaml: facility: field required"):
+        run(["site", "check", "bad.yaml"])
+
+
+def test_site_explains_a_variable(capsys: pytest.CaptureFixture[str]) -> None:
+    hydria("site", "explain", "NCCL_NET", "frontier")
+    assert "when nodes > 1" in capsys.readouterr().out
+    with pytest.raises(HydriaError, match="says nothing about 'FOO'"):
+        run(["site", "explain", "FOO", "frontier"])
+
+
+def test_job_needs_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom hydria.cli.main import run\n"
+        "try:\n    run(['job', '--site', 'frontier', '--config', 'tiny.json'])\n"
+        "except SystemExit:\n    pass\n"
+        f"print(sorted({HEAVY!r} & sys.modules.keys()))"
+    )
+    words = [sys.executable, "-c", code]
+    said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    assert said.stdout.splitlines()[-1] == "[]"
