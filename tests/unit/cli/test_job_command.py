@@ -85,23 +85,23 @@ def test_job_section_of_the_config_counts(workplace: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("site", "config", "words", "message"),
     [
-        (["--site", "fronteir", "--config", "tiny.json"], "did you mean 'frontier'?"),
-        (["--site", "local", "--config", "tinny"], "no such config"),
-        (["--site", "local", "--config", "tiny.json", "--env", "FOO"], "expected K=V, got 'FOO'"),
-        (["--site", "local", "--config", "tiny.json", "--walltime", "2:00"], "--walltime: expected"),
-        (["--site", "local", "--config", "tiny.json", "--nodes", "0"], "a whole number ≥ 1, got 0"),
-        (["--site", "local", "--config", "tiny.json", "--out", "."], "--out: cannot write .: it is"),
-        (["--site", "local", "--config", "tiny.json", "--out", "tiny.json/x"], "--out: cannot write"),
-        (["--site", "local", "--config", "tiny.json", "num_epcoh=3"], "num_epoch"),
+        ("fronteir", "tiny.json", [], "did you mean 'frontier'?"),
+        ("local", "tinny", [], "no such config"),
+        ("local", "tiny.json", ["--env", "FOO"], "--env: expected K=V, got 'FOO'"),
+        ("local", "tiny.json", ["--walltime", "2:00"], "--walltime: expected a walltime as"),
+        ("local", "tiny.json", ["--nodes", "0"], "--nodes: expected a whole number ≥ 1, got 0"),
+        ("local", "tiny.json", ["--out", "."], "--out: cannot write .: it is a folder"),
+        ("local", "tiny.json", ["--out", "tiny.json/x"], "--out: cannot write tiny.json/x: "),
+        ("local", "tiny.json", ["num_epcoh=3"], "num_epoch"),
     ],
-)  # fmt: skip
+)
 def test_wrong_input_gives_one_message_and_no_script(
-    workplace: Path, words: list[str], message: str
+    workplace: Path, site: str, config: str, words: list[str], message: str
 ) -> None:
     with pytest.raises(HydriaError) as caught:
-        run(["job", *words])
+        run(["job", "--site", site, "--config", config, *words])
     assert message in str(caught.value)
     assert caught.value.exit_code == 2
     assert not (workplace / "jobs").exists()
