@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -79,9 +80,14 @@ def _key(problem: Problem) -> tuple[str, ...]:
 
 def _valid(kind: Any, section: Any) -> Any:
     try:
-        return TypeAdapter(kind).validate_python(section)
+        return _reader(kind).validate_python(section)
     except ValidationError:
         return None
+
+
+@cache
+def _reader(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def problems_in(sections: Sections) -> list[Problem]:

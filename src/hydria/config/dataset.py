@@ -101,6 +101,7 @@ class Dataset(Frozen):
     path: Annotated[DataPath, BeforeValidator(_total, json_schema_input_type=DataPath | str)] = (
         DataPath(total="dataset")
     )
+    """Where the raw files lie: from the working directory, or from the data root."""
     node_features: Features = Features()
     """Columns of each node in the raw files."""
     graph_features: Features = Features()

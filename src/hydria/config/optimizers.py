@@ -158,7 +158,9 @@ class CosineAnnealingLR(Frozen):
 
     type: Literal["CosineAnnealingLR"]
     T_max: Count | None = None
+    """Epochs of the half cosine."""
     eta_min: NonNegative = 0.0
+    """The rate at its end."""
 
 
 class ConstantLR(Frozen):

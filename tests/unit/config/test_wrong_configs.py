@@ -524,6 +524,12 @@ LEAVES = st.one_of(
     st.sampled_from(["PNA", "MACE", "AdamW", "mlp", "branch-0", "graph", "GPS", "", "x.y", "é"]),
     st.lists(st.integers(-1, 3), max_size=3),
 )
+RUBBISH = settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 NAMES = st.one_of(st.sampled_from(KEYS), st.sampled_from(["_note", "", "0", "x.y", "a[0]"]))
 TREES = st.dictionaries(
     NAMES,
@@ -538,7 +544,7 @@ TREES = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@RUBBISH
 @given(TREES)
 def test_rubbish_is_a_config_error_and_nothing_else(tree: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -546,7 +552,7 @@ def test_rubbish_is_a_config_error_and_nothing_else(tree: dict[str, Any]) -> Non
     assert caught.value.problems
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@RUBBISH
 @given(st.sampled_from(sorted(schema())), st.one_of(LEAVES, TREES))
 def test_rubbish_in_one_place_is_read_or_refused(path: tuple[str, ...], value: Any) -> None:
     tree = make_config(dataset=True)

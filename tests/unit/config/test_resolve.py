@@ -1,0 +1,159 @@
+"""From config and measured facts to the description of a model; and what cannot be trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hydria.config import load_config
+from hydria.config.architectures import ARCHITECTURES
+from hydria.config.checks import EQUIVARIANT
+from hydria.config.not_yet import WITHOUT_MODEL, WITHOUT_VECTORS, not_yet
+from hydria.config.provenance import resolved
+from hydria.config.spec import ModelSpec, resolve
+from hydria.config.summary import DataSummary
+from hydria.core.errors import ConfigError
+from tests.support.configs import make_config, put
+
+SECTION = "NeuralNetwork.Architecture"
+SUMMARY = DataSummary(
+    num_train=70,
+    num_validation=15,
+    num_test=15,
+    input_dim=1,
+    edge_dim=0,
+    output_dim=(1, 3),
+    num_nodes=None,
+    pna_deg=(0, 2, 5),
+    avg_num_neighbors=1.7,
+)
+
+
+def test_spec_joins_config_and_facts() -> None:
+    tree = make_config(NeuralNetwork__Training={"precision": "fp64"})
+    spec = resolve(load_config(tree, ["task_weights=[1, 3]"]).config, SUMMARY)
+    assert [(head.name, head.kind, head.dim, head.weight) for head in spec.heads] == [
+        ("energy", "graph", 1, 0.25),
+        ("charge", "node", 3, 0.75),
+    ]
+    assert (spec.input_dim, spec.edge_dim, spec.pna_deg) == (1, 0, (0, 2, 5))
+    assert (spec.avg_num_neighbors, spec.num_nodes, spec.precision) == (1.7, None, "fp64")
+    assert not spec.gaussian_nll
+
+
+def test_weights_are_equal_when_left_out() -> None:
+    spec = resolve(load_config(make_config()).config, SUMMARY)
+    assert [head.weight for head in spec.heads] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("architecture", sorted(set(ARCHITECTURES) - WITHOUT_MODEL))
+def test_spec_survives_json(architecture: str) -> None:
+    config = load_config(make_config(), [f"mpnn_type={architecture}", "max_neighbours=9"]).config
+    spec = resolve(config, SUMMARY)
+    again = ModelSpec.model_validate_json(spec.model_dump_json(by_alias=True))
+    assert again == spec
+    assert type(again.architecture) is type(config.neural_network.architecture)
+
+
+def test_output_dim_must_be_that_of_the_data() -> None:
+    config = load_config(make_config(), ["output_dim=[1, 2]"]).config
+    with pytest.raises(ConfigError) as caught:
+        resolve(config, SUMMARY)
+    assert str(caught.value) == (
+        "NeuralNetwork.Variables_of_interest.output_dim[1]: expected 3, the columns of 'charge' "
+        "in the data, got 2"
+    )
+
+
+@pytest.mark.parametrize("num_nodes", [None, 32])
+def test_an_mlp_per_node_needs_graphs_of_one_size(num_nodes: int | None) -> None:
+    tree = make_config(NeuralNetwork__Architecture__output_heads__node={"type": "mlp_per_node"})
+    config = load_config(tree).config
+    summary = SUMMARY.model_copy(update={"num_nodes": num_nodes})
+    if num_nodes:
+        assert resolve(config, summary).num_nodes == num_nodes
+        return
+    with pytest.raises(ConfigError, match="graphs have different numbers of nodes"):
+        resolve(config, summary)
+
+
+LATER: list[tuple[str, Any]] = [
+    (f"{SECTION}.global_attn_engine", "EquivariantTransformer"),
+    (f"{SECTION}.use_graph_attr_conditioning", True),
+    (f"{SECTION}.enable_interatomic_potential", True),
+    ("NeuralNetwork.Training.compute_grad_energy", True),
+    ("NeuralNetwork.Training.conv_checkpointing", True),
+    ("NeuralNetwork.ds_config", {"train_batch_size": 4}),
+    ("Dataset.Descriptors.SphericalCoordinates", True),
+    ("Dataset.Descriptors.PointPairFeatures", True),
+    (
+        f"{SECTION}.output_heads.graph",
+        [{"type": f"branch-{n}", "architecture": {}} for n in (0, 1)],
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), LATER)
+def test_what_cannot_be_trained_is_refused_before_training(path: str, value: Any) -> None:
+    tree = make_config(NeuralNetwork__Architecture__global_attn_heads=4)
+    put(tree, path, value)
+    config = load_config(tree).config
+    assert [problem.path for problem in not_yet(config)] == [path]
+    with pytest.raises(ConfigError, match="this version"):
+        resolve(config, SUMMARY)
+
+
+@pytest.mark.parametrize("architecture", sorted(WITHOUT_MODEL))
+def test_architecture_without_a_model_is_refused(architecture: str) -> None:
+    config = load_config(make_config(), [f"mpnn_type={architecture}"]).config
+    assert [problem.path for problem in not_yet(config)] == [f"{SECTION}.mpnn_type"]
+
+
+@pytest.mark.parametrize("architecture", sorted(WITHOUT_VECTORS))
+def test_vector_features_are_refused_where_no_model_updates_them(architecture: str) -> None:
+    config = load_config(make_config(), [f"mpnn_type={architecture}", "equivariance=true"]).config
+    assert [problem.path for problem in not_yet(config)] == [f"{SECTION}.equivariance"]
+
+
+def test_tables_agree_with_the_models() -> None:
+    """Whoever adds a model takes its name out of `hydria.config.not_yet`."""
+    from hydria.models.registry import ARCHITECTURES as MODELS
+
+    assert set(MODELS) == set(ARCHITECTURES) - WITHOUT_MODEL
+    stuck = {name for name in MODELS if "equivariance" in MODELS.load(name).unavailable}
+    assert stuck & EQUIVARIANT == WITHOUT_VECTORS
+    assert set(MODELS) - stuck <= EQUIVARIANT
+
+
+def test_formats_are_those_with_a_reader() -> None:
+    from hydria.config.formats import FORMATS
+    from hydria.data.formats import FORMATS as READERS
+
+    assert set(FORMATS) == set(READERS)
+
+
+def test_every_value_has_an_origin() -> None:
+    tree = make_config(dataset=True, NeuralNetwork__Training={"num_epoch": 3, "batch_size": 4})
+    loaded = load_config(tree, ["batch_size=5"])
+    values = {value.path: value for value in resolved(loaded, SUMMARY)}
+    training = "NeuralNetwork.Training"
+    found = {
+        path: (values[path].text, values[path].origin)
+        for path in (
+            f"{training}.num_epoch",
+            f"{training}.batch_size",
+            f"{training}.Optimizer.type",
+            f"{SECTION}.radius",
+            f"{SECTION}.pna_deg",
+            "Dataset.num_train",
+        )
+    }
+    assert found == {
+        f"{training}.num_epoch": ("3", "file"),
+        f"{training}.batch_size": ("5", "override"),
+        f"{training}.Optimizer.type": ('"AdamW"', "default"),
+        f"{SECTION}.radius": ("5.0", "file"),
+        f"{SECTION}.pna_deg": ("[0, 2, 5]", "measured"),
+        "Dataset.num_train": ("70", "measured"),
+    }
