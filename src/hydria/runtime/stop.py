@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +34,8 @@ class StopRequest:
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> StopRequest:
+        if threading.current_thread() is not threading.main_thread():
+            return self  # only there do signals arrive; the file works everywhere
         for number in SIGNALS:
             self._previous[number] = signal.signal(number, self._on_signal)
         return self

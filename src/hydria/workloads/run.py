@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -110,14 +111,16 @@ def train(
     collectives.first_rank_does(
         lambda: run_folder.claim(request.run_dir, request.resume, request.force)
     )
-    run = _Run(request, world, environment, env, observers)
-    try:
-        result = run.go(preparing)
-    except BaseException as err:
-        told = run.failed(err)
-        if told is err:
-            raise
-        raise told from err
+    # until the end is written down: launchers send SIGTERM to the ranks that are left
+    with StopRequest(request.run_dir) as stop:
+        run = _Run(request, world, environment, env, observers, stop)
+        try:
+            result = run.go(preparing)
+        except BaseException as err:
+            told = run.failed(err)
+            if told is err:
+                raise
+            raise told from err
     if request.world is None:
         process_group.stop()
     return result
@@ -133,7 +136,9 @@ class _Run:
         environment: Environment,
         env: Mapping[str, str],
         observers: Sequence[Observer],
+        stop: StopRequest,
     ) -> None:
+        self.stop = stop
         self.request, self.world, self.environment = request, world, environment
         self.env, self.observers = env, observers
         self.run_dir, self.config = request.run_dir, request.config
@@ -144,24 +149,20 @@ class _Run:
         logs.configure(level, self.world.ranks.rank, self.run_dir / "run.log")
         settings = self.config.neural_network.training
         set_deterministic(settings.deterministic, self.world.device)
-        with StopRequest(self.run_dir) as stop:
-            if self.is_first:
-                stop.clear_left_over()
-                write_status(self.run_dir, "running")
-            self._write_receipt()
-            workload = self.request.workload or load_workload(self.config.workload)
-            task = self._open(workload, preparing)
-            trainer = Trainer(
-                task, settings, self.world, self.run_dir, stop, self.environment, self.observers
-            )
-            self._restore(trainer)
-            if self.request.adjust is not None:
-                self.request.adjust(trainer)
-            outcome = trainer.fit()
-            if outcome.state == "stopped":
-                return self._stopped(outcome, trainer, stop)
-            results = self._test(workload, task, trainer)
-            stop.clear_file()
+        if self.is_first:
+            self.stop.clear_left_over()
+            write_status(self.run_dir, "running")
+        self._write_receipt()
+        workload = load_workload(self.config.workload)
+        task = self._open(workload, preparing)
+        trainer = Trainer(
+            task, settings, self.world, self.run_dir, self.stop, self.environment, self.observers
+        )
+        self._restore(trainer)
+        outcome = trainer.fit()
+        if outcome.state == "stopped":
+            return self._stopped(outcome, trainer)
+        results = self._test(workload, task, trainer)
         return self._finished(outcome, trainer, results)
 
     def _write_receipt(self) -> None:
@@ -258,13 +259,12 @@ class _Run:
         write_json_atomic(self.run_dir / "results.json", results)
         return results
 
-    def _stopped(self, outcome: Outcome, trainer: Trainer, stop: StopRequest) -> Result:
+    def _stopped(self, outcome: Outcome, trainer: Trainer) -> Result:
         code = EXIT_STOPPED if outcome.saved else EXIT_NOTHING_SAVED
         if not outcome.saved:
             reason = f"{outcome.reason}: stopped, but no checkpoint could be written"
             outcome = replace(outcome, state="failed", reason=reason)
         if self.is_first:
-            stop.clear_file()
             self._write_end(outcome, trainer, code)
         log.info("stopped at step %d (%s)", trainer.progress.step, outcome.reason)
         # a launcher ends the others as soon as the first rank exits with something else than 0
@@ -280,6 +280,7 @@ class _Run:
 
     def _write_end(self, outcome: Outcome, trainer: Trainer, code: int) -> None:
         progress = trainer.progress
+        self.stop.clear_file()
         write_status(
             self.run_dir,
             outcome.state,
@@ -302,10 +303,16 @@ class _Run:
             )
         if not isinstance(err, collectives.FirstRankError):
             reason, code = _reason(err)
-            log.info("failed: %s", reason)
             with suppress(OSError):  # a full disk may be what went wrong
                 write_failure(self.run_dir, reason, code, self.world.ranks.rank)
+                self._log_failure(err, reason)
         return err
+
+    def _log_failure(self, err: BaseException, reason: str) -> None:
+        """Into the file only: whoever called prints what the terminal should show."""
+        trace = "" if isinstance(err, HydriaError) else "".join(traceback.format_exception(err))
+        with (self.run_dir / "run.log").open("a", encoding="utf-8") as stream:
+            stream.write(f"rank {self.world.ranks.rank} failed: {reason}\n{trace}")
 
 
 def _is_lost_connection(err: RuntimeError) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,13 @@ def test_only_a_file_from_before_this_process_is_left_over(tmp_path: Path) -> No
     os.utime(file, (old, old))
     stop.clear_left_over()
     assert not file.exists()
+
+
+def test_outside_the_main_thread_only_the_file_counts(tmp_path: Path) -> None:
+    def use() -> bool:
+        with StopRequest(tmp_path) as stop:
+            (tmp_path / "STOP").touch()
+            return stop.requested()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(use).result()
