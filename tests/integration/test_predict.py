@@ -9,10 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ase.io
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from ase import Atoms
 
 from hydria.cli.main import run
 from hydria.config import load_config
@@ -139,3 +141,57 @@ def test_predict_refuses_weights_of_another_model(here: Path) -> None:
     path.write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match="expected weights of the model"):
         run(["predict", "made"])
+
+
+def as_extxyz(raw: Path, file: str) -> list[str]:
+    """Positions and elements of LSMS files, without any target; their names in order."""
+    paths = sorted(raw.iterdir())
+    frames = []
+    for path in paths:
+        rows = np.loadtxt(path, skiprows=1)
+        frames.append(Atoms(numbers=rows[:, 0].astype(int), positions=rows[:, 2:5]))
+    ase.io.write(file, frames)
+    return [path.name for path in paths]
+
+
+def test_predict_on_new_structures_equals_the_test_pass(
+    here: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    as_extxyz(trained / "raw", "new.extxyz")
+    (here / "data").unlink()  # the run folder is all that is needed
+    predict("made", "--input", "new.extxyz")
+    shown = capsys.readouterr().out
+    assert "free_energy (Ry/atom)" in shown
+    assert "new.extxyz#19" in shown
+    assert "RMSE" not in shown, "there are no targets to compare with"
+    new = pq.read_table("runs/made/predictions/new.parquet").to_pylist()
+    by_place = {(row["head"], row["sample"], row["node"]): row for row in new}
+    tested = pq.read_table("runs/made/predictions/test.parquet").to_pylist()
+    for row in tested:
+        same = by_place[row["head"], row["sample"], row["node"]]
+        assert same["prediction"] == pytest.approx(row["prediction"], rel=1e-6, abs=1e-7)
+        assert same["structure"] == f"new.extxyz#{row['sample']}"
+        assert np.isnan(same["target"])
+
+
+def test_predict_on_new_files_with_targets_gives_errors(
+    here: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tested = pq.read_table("runs/made/predictions/test.parquet").to_pylist()
+    ids = sorted({row["sample"] for row in tested})
+    files = [str(trained / "raw" / f"structure_{sample:03d}.txt") for sample in ids]
+    predict("made", *(word for file in files for word in ("--input", file)), "--out", "o.parquet")
+    results = json.loads(Path("runs/made/results.json").read_text())
+    assert results_table({"heads": results["heads"]}) in capsys.readouterr().out
+
+
+def test_predict_on_new_structures_names_what_is_missing(here: Path) -> None:
+    with pytest.raises(HydriaError, match=r"nothing\.xyz: expected structures"):
+        run(["predict", "made", "--input", "nothing.xyz"])
+    path = Path("runs/made/config.json")
+    config = json.loads(path.read_text())
+    config["NeuralNetwork"]["Variables_of_interest"]["input_node_features"] = [2]
+    path.write_text(json.dumps(config))
+    ase.io.write("new.extxyz", Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.5]]))
+    with pytest.raises(HydriaError, match="magnetic_moment"):
+        run(["predict", "made", "--input", "new.extxyz"])

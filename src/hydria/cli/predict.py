@@ -10,7 +10,7 @@ import typer
 
 from hydria.cli.runs import find_run
 from hydria.cli.terminal import data_root
-from hydria.report.tables import results_table
+from hydria.report.tables import predictions_table, results_table
 from hydria.workloads.predict import BEST, predict
 
 app = typer.Typer(help="Evaluate the model of a run.")
@@ -26,6 +26,12 @@ def command(
     data: Annotated[
         Path | None, typer.Option("--data", help="Data root; else $HYDRIA_DATA, else ./data.")
     ] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--input", help="Predict the structures in this file instead; may be given again."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="File of predictions (Parquet); else in the run folder.", dir_okay=False),
@@ -33,12 +39,34 @@ def command(
 ) -> None:
     """Evaluate the model of RUN on one of its sets, as training does at its end.
 
-    Prints errors by head and writes targets and predictions as one long table.
+    Prints errors by head and writes targets and predictions as one long table. With --input, the
+    structures in other files (in the raw format of the run, or anything that ASE reads) are
+    predicted; errors are shown for the targets that they hold.
     """
-    done = predict(
-        find_run(run), data_root(data), os.environ, checkpoint=checkpoint, split=split, out=out
-    )
+    folder, root = find_run(run), data_root(data)
+    if files:
+        _predict_files(folder, files, root, checkpoint, out)
+        return
+    done = predict(folder, root, os.environ, checkpoint=checkpoint, split=split, out=out)
     if done.results:
         print(results_table(done.results))
-        print(f"weights      {done.checkpoint}")
-        print(f"predictions  {done.path}")
+        _show_places(done.checkpoint, done.path)
+
+
+def _predict_files(
+    folder: Path, files: list[Path], root: Path, checkpoint: str, out: Path | None
+) -> None:
+    from hydria.workloads.property.unseen import predict_unseen
+
+    done = predict_unseen(folder, files, root, os.environ, checkpoint=checkpoint, out=out)
+    graph_heads = [table for table in done.tables if table.kind == "graph"]
+    for table in graph_heads:
+        print(predictions_table(done.names, table.name, table.unit, table.prediction.tolist()))
+    if done.results:
+        print(results_table(done.results))
+    _show_places(done.checkpoint, done.path)
+
+
+def _show_places(checkpoint: Path, predictions: Path) -> None:
+    print(f"weights      {checkpoint}")
+    print(f"predictions  {predictions}")

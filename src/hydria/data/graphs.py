@@ -27,7 +27,9 @@ OUTPUT = "y."
 TOO_CLOSE = 0.1
 
 
-def build_graphs(structures: Structures, config: RunConfig) -> GraphStore:
+def build_graphs(
+    structures: Structures, config: RunConfig, scales: dict[str, Scale] | None = None
+) -> GraphStore:
     """Graphs of all structures, with features and targets on their scales.
 
     Features named `_scaled_num_nodes` are expected to be divided already.
@@ -35,6 +37,11 @@ def build_graphs(structures: Structures, config: RunConfig) -> GraphStore:
     The columns are `x` (N, F), `pos` (N, 3), `z` (N,) atomic numbers and `y.<output>` of nodes;
     `edge_shifts` (E, 3) when periodic, `edge_attr` (E, 1) with edge features; `cell`, `pbc` and
     `y.<output>` of graphs. Distances are found in float64, and only then cast.
+
+    Args:
+        structures: with all features of the config.
+        config: of the run.
+        scales: by feature; those that fit these structures when left out.
 
     Raises:
         ConfigError: if an index of the config is out of range, or no radius is given.
@@ -45,10 +52,8 @@ def build_graphs(structures: Structures, config: RunConfig) -> GraphStore:
     if dataset.rotational_invariance:
         structures = turned_to_principal_axes(structures)
     edges = _edges(structures, network.architecture)
-    scales: dict[str, Scale] = {}
-    if dataset.normalize_features:
-        bounds = dataset.normalization_range
-        scales = fit(structures.node, bounds) | fit(structures.graph, bounds)
+    if scales is None:
+        scales = _fitted(structures, dataset)
     dtype = np.float64 if network.training.precision == "fp64" else np.float32
     node, graph = _columns(structures, dataset, network.variables_of_interest, scales)
     return GraphStore(
@@ -59,6 +64,13 @@ def build_graphs(structures: Structures, config: RunConfig) -> GraphStore:
         edge_ptr=edges.edge_ptr,
         attrs=_attributes(structures, config, scales),
     )
+
+
+def _fitted(structures: Structures, dataset: Dataset) -> dict[str, Scale]:
+    if not dataset.normalize_features:
+        return {}
+    bounds = dataset.normalization_range
+    return fit(structures.node, bounds) | fit(structures.graph, bounds)
 
 
 def check_indices(variables: VariablesOfInterest, dataset: Dataset) -> None:

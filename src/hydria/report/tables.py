@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -13,6 +13,7 @@ from rich.table import Table
 
 COLUMNS = ("head", "kind", "MAE", "RMSE", "R²", "n", "unit")
 WIDTH = 100
+MOST_LINES = 20
 LOSSES = {
     "train_loss": "training loss",
     "validate_loss": "validation loss",
@@ -72,6 +73,27 @@ def results_table(results: Mapping[str, Any]) -> str:
     Console(file=stream, width=WIDTH, color_system=None, highlight=False).print(table)
     lines = [line[1:].rstrip() for line in stream.getvalue().splitlines()]
     return "\n".join([*filter(None, lines), *_footer(results)])
+
+
+def predictions_table(
+    names: Sequence[str], head: str, unit: str, values: Sequence[Sequence[float]]
+) -> str:
+    """Predictions of one graph head, a line for each structure; the middle of many is left out.
+
+    Args:
+        names: of the G structures.
+        head, unit: what is predicted.
+        values: (G, dim).
+    """
+    wide = max(len(name) for name in names)
+    lines = [
+        f"{name:<{wide}}  " + " ".join(f"{value:>12.6g}" for value in row)
+        for name, row in zip(names, values, strict=True)
+    ]
+    if len(lines) > MOST_LINES:
+        half = MOST_LINES // 2
+        lines = [*lines[:half], f"… {len(lines) - 2 * half} more", *lines[-half:]]
+    return "\n".join([f"{head} ({unit})" if unit else head, *lines])
 
 
 def _footer(results: Mapping[str, Any]) -> list[str]:

@@ -56,8 +56,8 @@ def read(path: Path, dataset: Dataset) -> Structures:
     return to_structures(
         names,
         frames,
-        node=_collect(names, frames, dataset.node_features, "node_features", _node_value),
-        graph=_collect(names, frames, dataset.graph_features, "graph_features", _graph_value),
+        node=features_of(names, frames, dataset.node_features, "node_features"),
+        graph=features_of(names, frames, dataset.graph_features, "graph_features"),
         units={name: UNITS[plain] for name in asked if (plain := _plain(name)) in UNITS},
     )
 
@@ -120,13 +120,21 @@ def to_structures(
     )
 
 
-def _collect(
-    names: Sequence[str],
-    frames: Sequence[Atoms],
-    features: Features,
-    section: str,
-    value_of: Callable[[Atoms, str], Floats],
+def features_of(
+    names: Sequence[str], frames: Sequence[Atoms], features: Features, section: str
 ) -> dict[str, Floats]:
+    """Feature → values of all atoms, or of all frames.
+
+    Args:
+        names: of the frames, for messages.
+        frames: what was read.
+        features: which ones.
+        section: node_features or graph_features.
+
+    Raises:
+        DataError: names the frame and the feature it lacks.
+    """
+    value_of = VALUE_OF[section]
     columns = {}
     for feature, dim in zip(features.name, features.dim, strict=True):
         values = []
@@ -171,6 +179,12 @@ def _graph_value(frame: Atoms, name: str) -> Floats:
     else:
         value = results[name] if name in results else frame.info[name]
     return np.asarray(value, dtype=np.float64).reshape(1, -1)
+
+
+VALUE_OF: dict[str, Callable[[Atoms, str], Floats]] = {
+    "node_features": _node_value,
+    "graph_features": _graph_value,
+}
 
 
 def _results(frame: Atoms) -> dict[str, Any]:
