@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_module
 import sys
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -53,7 +54,9 @@ def describe(loaded: LoadedConfig) -> str:
         f"{name} ({kind})"
         for name, kind in zip(variables.output_names, variables.type, strict=True)
     )
-    return f"{network.architecture.mpnn_type}: {outputs}; {dataset.format} data {dataset.name!r}"
+    given = "dataset" in loaded.config.model_fields_set
+    data = f"{dataset.format} data {dataset.name!r}" if given else "no Dataset, a script's own data"
+    return f"{network.architecture.mpnn_type}: {outputs}; {data}"
 
 
 @app.command("list")
@@ -99,13 +102,17 @@ def _print_table(values: Sequence[Value]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("key", "from", "value"):
-        table.add_column(heading, overflow="fold")
-    for value in values:
-        style = COLOURS[value.origin]
-        table.add_row(value.path, Text(value.origin, style), Text(value.text, style))
-    Console().print(table)
+    console = Console()
+    for section, group in groupby(values, lambda value: value.path.rpartition(".")[0]):
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for value in group:
+            style, key = COLOURS[value.origin], value.path.rpartition(".")[2]
+            table.add_row(f"  {key}", Text(value.origin, style), Text(value.text, style))
+        console.print(Text(section or "(top)", "bold"))
+        console.print(table)
 
 
 def _measured(loaded: LoadedConfig, data: Path | None) -> DataSummary | None:

@@ -39,15 +39,24 @@ class Value:
 def resolved(loaded: LoadedConfig, summary: DataSummary | None = None) -> list[Value]:
     """The values of a config in the order of its sections, then what was measured on its data."""
     tree = loaded.config.model_dump(mode="json", by_alias=True)
-    values = [Value(path, value, loaded.origin(path)) for path, value in _leaves(tree, "")]
+    values = [
+        Value(path, value, loaded.origin(path.split("[")[0]))
+        for path, value in _leaves(tree, loaded.raw, "")
+    ]
     return values if summary is None else [*values, *_measured(summary)]
 
 
-def _leaves(node: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _leaves(node: dict[str, Any], raw: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """Paths and values; `raw` is the same section as it was written."""
     for key, value in node.items():
-        path = f"{prefix}{key}"
+        path, written = f"{prefix}{key}", raw.get(key) if isinstance(raw, dict) else None
+        if isinstance(written, dict) and isinstance(value, list) and len(value) == 1:
+            value = value[0].get("architecture", value)  # a head that was written without a branch
         if isinstance(value, dict) and value:
-            yield from _leaves(value, f"{path}.")
+            yield from _leaves(value, written, f"{path}.")
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for index, item in enumerate(value):
+                yield from _leaves(item, None, f"{path}[{index}].")
         else:
             yield path, value
 

@@ -48,6 +48,11 @@ def test_check_says_what_a_config_is(config: str) -> None:
     )
 
 
+def test_check_says_that_a_config_is_for_a_script(config: str) -> None:
+    Path(config).write_text(json.dumps(make_config()))
+    assert run("check", config).output.endswith("; no Dataset, a script's own data\n")
+
+
 def test_check_reports_every_problem(config: str) -> None:
     done = run("check", config, "radius=-2", "num_epoch=0", "hiden_dim=3")
     assert done.exit_code == 2
@@ -128,11 +133,14 @@ def test_show_does_without_what_training_needs(config: str) -> None:
 
 
 def test_table_for_a_terminal_holds_every_value(capsys: pytest.CaptureFixture[str]) -> None:
-    values = resolved(load_config(make_config()))
+    values = resolved(load_config(make_config(dataset=True)), SUMMARY)
     _print_table(values)
-    printed = "".join(capsys.readouterr().out.split())
-    assert all("".join(value.path.split()) in printed for value in values[:3])
-    assert "file" in printed
+    printed = capsys.readouterr().out
+    for value in values:
+        section, _, key = value.path.rpartition(".")
+        assert section in printed
+        assert f"  {key} " in printed
+    assert {"file", "default", "measured"} <= set(printed.split())
 
 
 def test_new_writes_what_check_accepts(config: str) -> None:

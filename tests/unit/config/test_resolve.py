@@ -10,7 +10,7 @@ from hydria.config import load_config
 from hydria.config.architectures import ARCHITECTURES
 from hydria.config.checks import EQUIVARIANT
 from hydria.config.not_yet import WITHOUT_MODEL, WITHOUT_VECTORS, not_yet
-from hydria.config.provenance import resolved
+from hydria.config.provenance import Value, resolved
 from hydria.config.spec import ModelSpec, resolve
 from hydria.config.summary import DataSummary
 from hydria.core.errors import ConfigError
@@ -157,3 +157,18 @@ def test_every_value_has_an_origin() -> None:
         f"{SECTION}.pna_deg": ("[0, 2, 5]", "measured"),
         "Dataset.num_train": ("70", "measured"),
     }
+
+
+@pytest.mark.parametrize("branches", [1, 2])
+def test_heads_are_shown_as_they_were_written(branches: int) -> None:
+    head = {"num_headlayers": 1, "dim_headlayers": [8]}
+    listed = [{"type": f"branch-{n}", "architecture": head} for n in range(branches)]
+    tree = make_config()
+    tree["NeuralNetwork"]["Architecture"]["output_heads"] = {"graph": listed, "node": head}
+    values = {value.path: value for value in resolved(load_config(tree))}
+    heads = f"{SECTION}.output_heads"
+    for index in range(branches):
+        assert values[f"{heads}.graph[{index}].architecture.dim_headlayers"].value == [8]
+        assert values[f"{heads}.graph[{index}].type"].origin == "file"
+    assert values[f"{heads}.node.dim_headlayers"].origin == "file"
+    assert values[f"{heads}.node.type"] == Value(f"{heads}.node.type", "mlp", "default")
