@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from hydria.graph.batch import GraphBatch
+from hydria.models.pna.scalers import SCALERS
 from hydria.models.state import NodeState
 from hydria.nn.edges import Edges
 from tests.support.graphs import Structure, make_cluster, make_crystal
 from tests.support.models import CUTOFF, make_batch, make_model, make_spec
 
 # architecture → options with which it has them
-WITH_VECTORS: dict[str, dict[str, Any]] = {"EGNN": {"equivariance": True}, "PAINN": {}}
+WITH_VECTORS: dict[str, dict[str, Any]] = {"EGNN": {"equivariance": True}, "PAINN": {}, "PNAEq": {}}
 POSITIONS = frozenset({"EGNN"})
 
 
@@ -121,3 +122,49 @@ def test_painn_layer_equals_its_equations_on_a_crystal(edge_features: bool) -> N
     expected = painn_by_hand(model.convs[1], batch, x, vectors)
     torch.testing.assert_close(output.x, expected.x, rtol=1e-11, atol=1e-12)
     torch.testing.assert_close(output.equivariant, expected.equivariant, rtol=1e-11, atol=1e-12)
+
+
+def pna_eq_by_hand(model: nn.Module, batch: GraphBatch, x: Tensor, v: Tensor) -> NodeState:
+    """One layer after the model's first, edge by edge and node by node."""
+    conv = model.convs[1]
+    message = conv.message
+    n = torch.arange(1, 7, dtype=torch.float64)
+    scalars: list[list[Tensor]] = [[] for _ in x]
+    new_v = v.clone()
+    for edge, j, i, vector in by_edge(batch):
+        distance = vector.norm()
+        fade = 0.5 * (torch.cos(torch.pi * distance / CUTOFF) + 1)
+        basis = torch.sin(n * torch.pi * distance / CUTOFF) / distance * fade
+        seen = [x[i], x[j], torch.tanh(message.embed(basis))]
+        if message.edge_encoder is not None:
+            seen.append(message.edge_encoder(batch.edge_attr[edge]))
+        joined = message.pre.weight @ torch.cat(seen) + message.pre.bias
+        hidden = torch.nn.functional.silu(message.second(torch.tanh(message.first(joined))))
+        parts = (message.third(hidden) * message.filter(basis)).chunk(3)
+        new_v[i] += v[j] * parts[0] - torch.outer(vector / distance, parts[1])
+        scalars[i].append(parts[2])
+    rows = []
+    for i, received in enumerate(scalars):
+        values = torch.stack(received)
+        std = values.var(0, correction=0).clamp_min(1e-5).sqrt()
+        std = torch.where(std <= 1e-5**0.5, 0.0, std)
+        four = torch.cat([values.mean(0), values.amin(0), values.amax(0), std])
+        degree = torch.tensor(float(len(received)), dtype=torch.float64)
+        means = (model.degrees.avg_deg_lin[0], model.degrees.avg_deg_log[0])
+        scaled = [four * scaler(degree, *means) for scaler in SCALERS.values()]
+        rows.append(message.post.weight @ torch.cat([x[i], *scaled]) + message.post.bias)
+    scalars_out, vectors = conv.update(x + torch.stack(rows), new_v)
+    return NodeState(conv.embed_scalars(scalars_out), conv.embed_vectors(vectors))
+
+
+@pytest.mark.parametrize("edge_features", [False, True])
+def test_pna_eq_layer_equals_its_equations_on_a_crystal(edge_features: bool) -> None:
+    model = make_model(make_spec("PNAEq", edge_features=edge_features, num_conv_layers=3))
+    batch = make_batch(make_crystal(1, rattle=0.2))
+    x = torch.randn(len(batch.x), 8, dtype=torch.float64)
+    vectors = torch.randn(len(x), 3, 8, dtype=torch.float64)
+    edges, geometry = geometry_of(model, batch)
+    output = model.convs[1](NodeState(x, vectors), edges, geometry)
+    expected = pna_eq_by_hand(model, batch, x, vectors)
+    torch.testing.assert_close(output.x, expected.x, rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(output.equivariant, expected.equivariant, rtol=1e-11, atol=1e-11)

@@ -9,6 +9,7 @@ ARCHITECTURES = Registry(
     {
         "PNA": "hydria.models.pna:PNAStack",
         "PNAPlus": "hydria.models.pna_plus:PNAPlusStack",
+        "PNAEq": "hydria.models.pna_eq:PNAEqStack",
         "EGNN": "hydria.models.egnn:EGNNStack",
         "CGCNN": "hydria.models.cgcnn:CGCNNStack",
         "SchNet": "hydria.models.schnet:SchNetStack",

@@ -23,34 +23,30 @@ from hydria.nn.edges import Edges
 CHUNK_SIZE = 1 << 18
 
 
-class Group(NamedTuple):
-    """Consecutive nodes, as arranged, with equally many edges."""
+class Chunk(NamedTuple):
+    """Some nodes with equally many edges."""
 
-    first_node: int
-    nodes: int
-    first_edge: int
-    degree: int
+    places: slice
+    """Where they are in `OuterSums.nodes`."""
+    edges: Tensor
+    """(n · degree,) int64, their edges, node by node."""
+    shape: tuple[int, int]
+    """n and degree."""
 
 
 class OuterSums:
-    """Sums of outer products over the edges of a batch; what belongs to edges is arranged first.
-
-    Attributes:
-        order: (E,) the edges as arranged, or None when they stay in place.
-        source: (E,) int64, the sources of the arranged edges.
-    """
+    """Sums of outer products over the edges of a batch."""
 
     def __init__(self, edges: Edges, grouped: bool | None = None) -> None:
-        """Arrange the edges.
+        """Find the nodes with equally many edges.
 
         Args:
             edges: E edges sorted by target.
             grouped: whether nodes are taken together by degree; None: on a CPU.
         """
         self.edges = edges
-        self.order: Tensor | None = None
-        self.source = edges.source
-        if edges.source.device.type == "cpu" if grouped is None else grouped:
+        self.grouped = edges.source.device.type == "cpu" if grouped is None else grouped
+        if self.grouped:
             self._group()
 
     def _group(self) -> None:
@@ -58,52 +54,40 @@ class OuterSums:
         self.nodes = counts.argsort(stable=True)
         self.position = self.nodes.argsort()
         degrees, sizes = torch.unique_consecutive(counts[self.nodes], return_counts=True)
-        self.groups: list[Group] = []
+        self.groups = list(zip(sizes.tolist(), degrees.tolist(), strict=True))
+        self.by_degree = self.position[self.edges.target].argsort(stable=True)
+
+    def chunks(self, width: int) -> Iterator[Chunk]:
+        """All nodes, so few at a time that `width` columns of their edges fit the cache."""
         node = edge = 0
-        for size, degree in zip(sizes.tolist(), degrees.tolist(), strict=True):
-            self.groups.append(Group(node, size, edge, degree))
-            node, edge = node + size, edge + size * degree
-        self.order = self.position[self.edges.target].argsort(stable=True)
-        self.source = self.edges.source[self.order]
-
-    def chunks(self, width: int) -> Iterator[tuple[slice, slice, tuple[int, int]]]:
-        """Nodes, edges and (number of nodes, edges of each), so few that they fit the cache."""
-        for group in self.groups:
-            step = max(1, CHUNK_SIZE // max(1, group.degree * width))
-            for done in range(0, group.nodes, step):
-                nodes = min(step, group.nodes - done)
-                first = group.first_edge + done * group.degree
-                start = group.first_node + done
-                edges = slice(first, first + nodes * group.degree)
-                yield slice(start, start + nodes), edges, (nodes, group.degree)
-
-    def arrange(self, values: Tensor) -> Tensor:
-        """Bring what belongs to the edges into their order here: (E, …) → (E, …)."""
-        return values if self.order is None else values.index_select(0, self.order)
-
-    def from_source(self, values: Tensor) -> Tensor:
-        """Give each arranged edge the value of its source: (N, …) → (E, …)."""
-        return values.index_select(0, self.source)
+        for size, degree in self.groups:
+            step = max(1, CHUNK_SIZE // max(1, degree * width))
+            for count in (min(step, size - done) for done in range(0, size, step)):
+                edges = self.by_degree[edge : edge + count * degree]
+                yield Chunk(slice(node, node + count), edges, (count, degree))
+                node, edge = node + count, edge + count * degree
 
     def of_edges(self, left: Tensor, right: Tensor) -> Tensor:
-        """``Σ_e a_e ⊗ b_e`` of (E, K) and (E, C), both arranged: (N, K, C)."""
+        """``Σ_e a_e ⊗ b_e`` of (E, K) and (E, C): (N, K, C)."""
         return self._sum(left, right, at_source=False)
 
     def of_sources(self, left: Tensor, features: Tensor) -> Tensor:
-        """``Σ_e a_e ⊗ x_j`` of (E, K), arranged, and the (N, C) features of sources: (N, K, C)."""
+        """``Σ_e a_e ⊗ x_j`` of (E, K) and the (N, C) features of the sources: (N, K, C)."""
         return self._sum(left, features, at_source=True)
 
     def _sum(self, left: Tensor, right: Tensor, at_source: bool) -> Tensor:
-        if self.order is not None:
-            return _applied(_Sum, left, right, self, at_source)
-        right = self.from_source(right) if at_source else right
+        if self.grouped:
+            # products promote by themselves, matrix products do not (autocast mixes precisions)
+            dtype = torch.promote_types(left.dtype, right.dtype)
+            return _applied(_Sum, left.to(dtype), right.to(dtype), self, at_source)
+        right = self.edges.from_source(right) if at_source else right
         products = left.unsqueeze(2) * right.unsqueeze(1)  # (E, K, C)
         total = products.new_zeros(self.edges.num_nodes, *products.shape[1:])
         return total.index_add(0, self.edges.target, products)
 
-    def rows(self, right: Tensor, edges: slice, at_source: bool) -> Tensor:
-        """What a chunk of the edges has on the right-hand side."""
-        return right.index_select(0, self.source[edges]) if at_source else right[edges]
+    def rows(self, edges: Tensor, at_source: bool) -> Tensor:
+        """The rows of the right-hand side that belong to some edges."""
+        return self.edges.source.index_select(0, edges) if at_source else edges
 
 
 def _applied(function: type[torch.autograd.Function], *inputs: Any) -> Tensor:
@@ -120,10 +104,10 @@ class _Sum(torch.autograd.Function):
         ctx.save_for_backward(left, right)
         width, channels = left.shape[1], right.shape[1]
         total = left.new_empty(sums.edges.num_nodes, width, channels)
-        for nodes, edges, shape in sums.chunks(channels):
-            a = left[edges].view(*shape, width).mT
-            b = sums.rows(right, edges, at_source).view(*shape, channels)
-            torch.bmm(a, b, out=total[nodes])
+        for places, edges, shape in sums.chunks(channels):
+            a = left.index_select(0, edges).view(*shape, width)
+            b = right.index_select(0, sums.rows(edges, at_source)).view(*shape, channels)
+            torch.bmm(a.mT, b, out=total[places])
         return total.index_select(0, sums.position)
 
     @staticmethod
@@ -145,11 +129,11 @@ class _Left(torch.autograd.Function):
         ctx.sums, ctx.at_source = sums, at_source
         ctx.save_for_backward(right, form)
         width, channels = form.shape[1:]
-        left = form.new_empty(len(sums.source), width)
+        left = form.new_empty(len(sums.edges.source), width)
         form = form.index_select(0, sums.nodes)
-        for nodes, edges, shape in sums.chunks(channels):
-            b = sums.rows(right, edges, at_source).view(*shape, channels)
-            torch.bmm(b, form[nodes].mT, out=left[edges].view(*shape, width))
+        for places, edges, shape in sums.chunks(channels):
+            b = right.index_select(0, sums.rows(edges, at_source)).view(*shape, channels)
+            left.index_copy_(0, edges, torch.bmm(b, form[places].mT).view(-1, width))
         return left
 
     @staticmethod
@@ -173,15 +157,12 @@ class _Right(torch.autograd.Function):
         ctx.sums, ctx.at_source = sums, at_source
         ctx.save_for_backward(left, form)
         width, channels = form.shape[1:]
-        right = torch.zeros_like(like) if at_source else torch.empty_like(like)
+        right = torch.zeros_like(like)
         form = form.index_select(0, sums.nodes)
-        for nodes, edges, shape in sums.chunks(channels):
-            a = left[edges].view(*shape, width)
-            if at_source:
-                part = torch.bmm(a, form[nodes]).view(-1, channels)
-                right.index_add_(0, sums.source[edges], part)
-            else:
-                torch.bmm(a, form[nodes], out=right[edges].view(*shape, channels))
+        for places, edges, shape in sums.chunks(channels):
+            a = left.index_select(0, edges).view(*shape, width)
+            part = torch.bmm(a, form[places]).view(-1, channels)
+            right.index_add_(0, sums.rows(edges, at_source), part)
         return right
 
     @staticmethod

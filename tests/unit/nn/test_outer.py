@@ -76,3 +76,12 @@ def test_no_edges_give_zeros_that_stay_in_the_graph(grouped: bool, num_nodes: in
     assert not total.any()
     total.sum().backward()
     assert features.grad is not None
+
+
+@GROUPED
+def test_precisions_may_differ(grouped: bool) -> None:
+    sums = OuterSums(random_edges(), grouped)
+    left, right = random(14, 3), random(14, 4)
+    mixed = sums.of_edges(left, right.to(torch.bfloat16))
+    assert mixed.dtype == torch.float64
+    torch.testing.assert_close(mixed, sums.of_edges(left, right), rtol=0.02, atol=0.1)

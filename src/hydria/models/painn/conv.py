@@ -8,16 +8,49 @@ from torch import Tensor, nn
 from hydria.models.painn.geometry import Surroundings
 from hydria.models.state import NodeState
 from hydria.nn.mlp import mlp
+from hydria.nn.segments import segment_sum
+from hydria.nn.vectors import carried_vectors
 
 
-class PaiNNConv(nn.Module):
-    """Message and update of PaiNN, then dense layers to the width that is asked for.
+class EquivariantConv(nn.Module):
+    """A message, PaiNN's update, then dense layers to the width that is asked for.
 
     Vectors are (N, 3, C); None stands for zeros, from which they start. The last layer of a chain
     hands on the vectors of its messages without an update of their own.
 
-    Source: Schütt et al. 2021, arXiv:2102.03150, section 4.
+    Source: Schütt et al. 2021, arXiv:2102.03150, section 4; the dense layers are HydraGNN's.
     """
+
+    message: nn.Module
+
+    def __init__(self, in_dim: int, out_dim: int, last: bool) -> None:
+        """Make all but the message.
+
+        Args:
+            in_dim, out_dim: channels of scalars and of vectors before and after.
+            last: whether no layer follows that needs its vectors.
+        """
+        super().__init__()
+        self.update = PaiNNUpdate(in_dim, last)
+        self.embed_scalars = mlp([in_dim, out_dim, out_dim], nn.Tanh())
+        self.embed_vectors = None if last else nn.Linear(in_dim, out_dim, bias=False)
+        self.same_width = in_dim == out_dim
+
+    def forward(self, nodes: NodeState, edges: object, around: object) -> NodeState:
+        """Convolve scalars (N, in_dim) and vectors (N, 3, in_dim) or None."""
+        scalars, vectors = self.update(*self.message(*nodes, around))
+        return NodeState(self.embed_scalars(scalars), self._widened(vectors))
+
+    def _widened(self, vectors: Tensor) -> Tensor | None:
+        """Vectors of the new width; the last layer has them only where the width stays."""
+        if self.embed_vectors is not None:
+            widened: Tensor = self.embed_vectors(vectors)
+            return widened
+        return vectors if self.same_width else None
+
+
+class PaiNNConv(EquivariantConv):
+    """The layer of PaiNN."""
 
     def __init__(
         self, in_dim: int, out_dim: int, num_radial: int, edge_dim: int, last: bool
@@ -30,24 +63,8 @@ class PaiNNConv(nn.Module):
             edge_dim: columns of the edge features, or 0.
             last: whether no layer follows that needs its vectors.
         """
-        super().__init__()
+        super().__init__(in_dim, out_dim, last)
         self.message = PaiNNMessage(in_dim, num_radial, edge_dim)
-        self.update = PaiNNUpdate(in_dim, last)
-        self.embed_scalars = mlp([in_dim, out_dim, out_dim], nn.Tanh())
-        self.embed_vectors = None if last else nn.Linear(in_dim, out_dim, bias=False)
-        self.same_width = in_dim == out_dim
-
-    def forward(self, nodes: NodeState, edges: object, around: Surroundings) -> NodeState:
-        """Convolve scalars (N, in_dim) and vectors (N, 3, in_dim) or None."""
-        scalars, vectors = self.update(*self.message(*nodes, around))
-        return NodeState(self.embed_scalars(scalars), self.widened(vectors))
-
-    def widened(self, vectors: Tensor) -> Tensor | None:
-        """Vectors of the new width; the last layer has them only where the width stays."""
-        if self.embed_vectors is not None:
-            widened: Tensor = self.embed_vectors(vectors)
-            return widened
-        return vectors if self.same_width else None
 
 
 class PaiNNMessage(nn.Module):
@@ -100,15 +117,13 @@ class PaiNNMessage(nn.Module):
         """Filters first, sums second; `phi` is (N, 3·C)."""
         assert self.edge_filter is not None
         sums = around.sums
-        filters = (around.basis @ weight.T) * self.edge_filter(around.features)  # (E, 3·C)
-        messages = sums.from_source(phi) * filters
+        filters = (around.basis @ weight.T) * self.edge_filter(sums.edges.features)  # (E, 3·C)
+        messages = sums.edges.from_source(phi) * filters
         of_vectors, of_directions, of_scalars = messages.chunk(3, dim=1)
-        ones = torch.ones_like(of_scalars[:, :1])
-        to_scalars = sums.of_edges(ones, of_scalars).squeeze(1)
+        to_scalars = segment_sum(of_scalars, sums.edges.by_target)
         to_vectors = sums.of_edges(around.directions, of_directions)
         if vectors is not None:
-            carried = (of_vectors.unsqueeze(1) * sums.from_source(vectors)).flatten(1)
-            to_vectors = to_vectors + sums.of_edges(ones, carried).view(-1, 3, self.dim)
+            to_vectors = to_vectors + carried_vectors(vectors, of_vectors, sums.edges)
         return to_scalars, to_vectors
 
 

@@ -14,7 +14,7 @@ from hydria.nn.radial import sinc_basis
 
 
 class Surroundings(NamedTuple):
-    """The edges, arranged for sums of outer products."""
+    """The edges, ready for sums over them."""
 
     sums: OuterSums
     basis: Tensor
@@ -23,8 +23,6 @@ class Surroundings(NamedTuple):
     """(E, 3) vectors towards the neighbour."""
     directed: Tensor
     """(E, 3·B) their products."""
-    features: Tensor | None
-    """(E, D) edge features."""
 
 
 def surroundings(edges: Edges, pos: Tensor, num_radial: int, cutoff: float) -> Surroundings:
@@ -34,12 +32,10 @@ def surroundings(edges: Edges, pos: Tensor, num_radial: int, cutoff: float) -> S
     the paper's have unit length. Both turn with the structure, and a filter of the distance
     multiplies them.
     """
-    sums = OuterSums(edges)
-    vectors = sums.arrange(edges.vectors(pos))
+    vectors = edges.vectors(pos)
     lengths = torch.linalg.vector_norm(vectors, dim=1)
     cut = cosine_cutoff(lengths, cutoff).unsqueeze(1)
     basis = torch.cat([sinc_basis(lengths, num_radial, cutoff) * cut, cut], dim=1)
     directions = vectors / -lengths.square().unsqueeze(1)
     directed = (directions.unsqueeze(2) * basis.unsqueeze(1)).flatten(1)
-    features = None if edges.features is None else sums.arrange(edges.features)
-    return Surroundings(sums, basis, directions, directed, features)
+    return Surroundings(OuterSums(edges), basis, directions, directed)
