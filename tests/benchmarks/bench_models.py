@@ -1,23 +1,25 @@
 """Seconds of a training step, per architecture, against torch-geometric's layers in the same stack.
 
-A batch of 32 fcc Cu-Au cells of 32 atoms (periodic, 0.08 Å rattle, radius 5 Å, about 41 000
+A batch of 32 fcc Cu-Au cells of 32 atoms (periodic, 0.08 Å rattle, radius 5 Å, about 43 000
 edges), width 64, 3 convolutions, silu, a graph and a node head, float32, AdamW, one thread.
+`python tests/benchmarks/bench_models.py [NAME…]` times some of them.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import harness
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.nn import PNAConv
+from torch_geometric.nn import CGConv, GATv2Conv, GINConv, MFConv, PNAConv, SAGEConv
 from torch_geometric.nn.models.schnet import CFConv, GaussianSmearing, ShiftedSoftplus
 
 from hydria.models import build_model
+from hydria.models.base import MessagePassingStack
 from hydria.models.registry import ARCHITECTURES
 from hydria.models.state import NodeState
 from hydria.nn.edges import Edges
@@ -26,50 +28,86 @@ from tests.support.models import edges_of, graph_fields, join_graphs, make_spec
 
 RADIUS = 5.0
 HIDDEN = 64
+GAUSSIANS = 50
+HEADS = 6
 HEAD = {"num_headlayers": 2, "dim_headlayers": [HIDDEN, HIDDEN]}
-HEADS = {
+OUTPUT_HEADS = {
     "graph": {"num_sharedlayers": 2, "dim_sharedlayers": HIDDEN, **HEAD},
     "node": {"type": "mlp", **HEAD},
 }
 # where the defaults are not what upstream's published figures were taken with
-OPTIONS = {"SchNet": {"num_filters": HIDDEN, "num_gaussians": 50}}
+OPTIONS = {"SchNet": {"num_filters": HIDDEN, "num_gaussians": GAUSSIANS}}
 # those that see distances through edge features
-WITH_LENGTHS = frozenset({"PNA"})
+WITH_LENGTHS = frozenset({"PNA", "CGCNN", "GAT"})
 
 
-class GeometricPNA(nn.Module):
-    """torch-geometric's PNA layer in our stack."""
+class Peer(nn.Module):
+    """A torch-geometric layer in the place of one of ours."""
 
-    def __init__(self, in_dim: int, out_dim: int, degrees: Tensor) -> None:
+    def __init__(self, layer: nn.Module, sees_lengths: bool) -> None:
         super().__init__()
-        aggregators = ["mean", "min", "max", "std"]
-        scalers = ["identity", "amplification", "attenuation", "linear"]
-        self.layer = PNAConv(in_dim, out_dim, aggregators, scalers, degrees, edge_dim=1)
+        self.layer = layer
+        self.sees_lengths = sees_lengths
 
     def forward(self, nodes: NodeState, edges: Edges, geometry: object) -> NodeState:
-        return NodeState(self.layer(nodes.x, index_of(edges), edges.features), None)
+        index = torch.stack((edges.source, edges.target))
+        features = (edges.features,) if self.sees_lengths else ()
+        return NodeState(self.layer(nodes.x, index, *features), None)
 
 
-class GeometricSchNet(nn.Module):
-    """torch-geometric's continuous-filter layer in our stack, on the same edges."""
+class SchNetPeer(nn.Module):
+    """torch-geometric's continuous-filter layer with its distance basis."""
 
-    def __init__(self, in_dim: int, out_dim: int, degrees: Tensor) -> None:
+    def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()
-        filters = nn.Sequential(nn.Linear(50, HIDDEN), ShiftedSoftplus(), nn.Linear(HIDDEN, HIDDEN))
-        self.basis = GaussianSmearing(0.0, RADIUS, 50)
-        self.layer = CFConv(in_dim, out_dim, HIDDEN, filters, RADIUS)
+        self.basis = GaussianSmearing(0.0, RADIUS, GAUSSIANS)
+        filters = [nn.Linear(GAUSSIANS, HIDDEN), ShiftedSoftplus(), nn.Linear(HIDDEN, HIDDEN)]
+        self.layer = CFConv(in_dim, out_dim, HIDDEN, nn.Sequential(*filters), RADIUS)
 
-    def forward(self, nodes: NodeState, edges: Edges, geometry: object) -> NodeState:
-        assert edges.features is not None
-        lengths = edges.features.flatten()
-        return NodeState(self.layer(nodes.x, index_of(edges), lengths, self.basis(lengths)), None)
-
-
-PEERS = {"PNA": GeometricPNA, "SchNet": GeometricSchNet}
+    def forward(self, x: Tensor, index: Tensor, features: Tensor) -> Tensor:
+        lengths = features.flatten()
+        return self.layer(x, index, lengths, self.basis(lengths))
 
 
-def index_of(edges: Edges) -> Tensor:
-    return torch.stack((edges.source, edges.target))
+def pna(in_dim: int, out_dim: int, degrees: Tensor) -> nn.Module:
+    aggregators = ["mean", "min", "max", "std"]
+    scalers = ["identity", "amplification", "attenuation", "linear"]
+    return PNAConv(in_dim, out_dim, aggregators, scalers, degrees, edge_dim=1)
+
+
+def gat(in_dim: int, out_dim: int, degrees: Tensor) -> nn.Module:
+    concat = out_dim != HIDDEN
+    options = {"heads": HEADS, "edge_dim": 1, "dropout": 0.25, "concat": concat}
+    return GATv2Conv(in_dim, HIDDEN, **options)
+
+
+def gin(in_dim: int, out_dim: int, degrees: Tensor) -> nn.Module:
+    layers = nn.Sequential(nn.Linear(in_dim, out_dim), nn.ReLU(), nn.Linear(out_dim, out_dim))
+    return GINConv(layers, 100.0, train_eps=True)
+
+
+class CGCNNPeer(nn.Module):
+    """torch-geometric's crystal layer after the same embedding as ours."""
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.embed = nn.Linear(in_dim, out_dim) if in_dim != out_dim else nn.Identity()
+        self.layer = CGConv(out_dim, 1)
+
+    def forward(self, x: Tensor, index: Tensor, features: Tensor) -> Tensor:
+        return self.layer(self.embed(x), index, features)
+
+
+# layer from (in_dim, out_dim, degree histogram), and whether it takes the edge lengths
+PEERS: dict[str, tuple[Callable[[int, int, Tensor], nn.Module], bool]] = {
+    "PNA": (pna, True),
+    "SchNet": (lambda in_dim, out_dim, degrees: SchNetPeer(in_dim, out_dim), True),
+    "CGCNN": (lambda in_dim, out_dim, degrees: CGCNNPeer(in_dim, out_dim), True),
+    "GAT": (gat, True),
+    "GIN": (gin, False),
+    "SAGE": (lambda in_dim, out_dim, degrees: SAGEConv(in_dim, out_dim), False),
+    "MFC": (lambda in_dim, out_dim, degrees: MFConv(in_dim, out_dim, len(degrees) - 1), False),
+}
 
 
 def make_step(model: nn.Module, batch: object, targets: list[Tensor]) -> Callable[[], None]:
@@ -95,7 +133,7 @@ def main() -> int:
     targets = [torch.randn(batch.num_graphs, 1), torch.randn(batch.num_nodes, 2)]
     print(f"{batch.num_graphs} graphs, {batch.num_nodes} nodes, {batch.num_edges} edges")
 
-    def model_of(name: str) -> nn.Module:
+    def model_of(name: str) -> MessagePassingStack:
         spec = make_spec(
             name,
             edge_features=name in WITH_LENGTHS,
@@ -104,26 +142,25 @@ def main() -> int:
             hidden_dim=HIDDEN,
             num_conv_layers=3,
             radius=RADIUS,
-            output_heads=HEADS,
+            output_heads=OUTPUT_HEADS,
             **OPTIONS.get(name, {}),
         )
         torch.manual_seed(0)
         return build_model(spec)
 
-    def peer_of(name: str) -> nn.Module:
-        model = model_of(name)
-        for layer, (width_in, width_out) in enumerate(pairwise([2, HIDDEN, HIDDEN, HIDDEN])):
-            model.convs[layer] = PEERS[name](width_in, width_out, degrees)
-        return model
+    def candidates(name: str) -> Iterator[tuple[str, nn.Module]]:
+        yield name, model_of(name)
+        if name in PEERS:
+            make_layer, sees_lengths = PEERS[name]
+            model = model_of(name)
+            for place, (width_in, width_out) in enumerate(pairwise(model.widths())):
+                model.convs[place] = Peer(make_layer(width_in, width_out, degrees), sees_lengths)
+            yield "torch-geometric", model
 
-    calls = {name: make_step(model_of(name), batch, targets) for name in ARCHITECTURES}
-    theirs = {f"torch-geometric {name}": peer_of(name) for name in PEERS}
-    calls |= {name: make_step(model, batch, targets) for name, model in theirs.items()}
-    seconds = harness.interleaved(calls, repeats=7, warmup=2)
-    for name in ARCHITECTURES:
-        peer = f"torch-geometric {name}"
-        peers = {peer: seconds[peer]} if peer in seconds else {}
-        bench.record(f"{name} step", seconds[name], peers=peers)
+    for name in sys.argv[1:] or ARCHITECTURES:
+        calls = {label: make_step(model, batch, targets) for label, model in candidates(name)}
+        seconds = harness.interleaved(calls, repeats=7, warmup=2)
+        bench.record(f"{name} step", seconds.pop(name), peers=seconds)
     return bench.finish()
 
 

@@ -19,7 +19,7 @@ class Edges:
         num_nodes: N.
         features: (E, D) edge features, or None.
         shifts: (E, 3) offsets of periodic images, Å, or None in open boundaries.
-        by_target: the edges grouped by target.
+        by_target, by_source: the edges grouped by their ends.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class Edges:
         self.features = features
         self.shifts = shifts
         self.by_target = Segments(self.target, num_nodes)
+        self.by_source = Segments(self.source, num_nodes, ascending=False)
 
     @classmethod
     def of(cls, batch: Any, dtype: torch.dtype) -> Edges:
@@ -63,7 +64,7 @@ class Edges:
 
     def from_source(self, values: Tensor) -> Tensor:
         """Give each edge the value of its source: (N, …) → (E, …)."""
-        return values.index_select(0, self.source)
+        return self.by_source.spread(values)
 
     def vectors(self, pos: Tensor) -> Tensor:
         """(E, 3) from source to target over periodic images: ``pos[i] - pos[j] + shift``, Å."""

@@ -1,4 +1,4 @@
-"""Fused messages: gather from sources, multiply by gates, sum at targets."""
+"""Fused messages: gather from sources, multiply, sum at targets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,34 @@ import torch
 from torch import Tensor
 
 from hydria.nn.edges import Edges
-from hydria.nn.segments import in_place_mul, segment_sum
+from hydria.nn.segments import Segments, bag_sum, in_place_mul, segment_sum, summed_fast
+
+
+def neighbor_sum(x: Tensor, edges: Edges) -> Tensor:
+    """``Σ_j x_j`` over the edges j → i: (N, C) → (N, C); differentiable twice."""
+    apply = cast(Callable[[Tensor, Segments, Segments], Tensor], _NeighborSum.apply)
+    return apply(x, edges.by_source, edges.by_target)
+
+
+def neighbor_mean(x: Tensor, edges: Edges) -> Tensor:
+    """The mean of x_j over the edges j → i, or 0 without any: (N, C) → (N, C)."""
+    counts = edges.by_target.counts.clamp_min(1).to(x.dtype)
+    return neighbor_sum(x, edges) / counts.unsqueeze(1)
+
+
+class _NeighborSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, sources: Segments, targets: Segments) -> Tensor:
+        ctx.ends = sources, targets
+        if summed_fast(x):
+            return bag_sum(x, sources.index[targets.rows], targets.offsets)
+        return segment_sum(sources.spread(x), targets)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        sources, targets = ctx.ends
+        apply = cast(Callable[[Tensor, Segments, Segments], Tensor], _NeighborSum.apply)
+        return apply(grads[0], targets, sources), None, None
 
 
 def gated_sum(x: Tensor, gates: Tensor, weights: Tensor, edges: Edges) -> Tensor:
@@ -48,5 +75,4 @@ class _GatedSum(torch.autograd.Function):
         to_weights = (to_gates * gates).sum(1, keepdim=True) if ctx.needs_input_grad[2] else None
         to_gates = multiply(to_gates, weights)
         to_sources = multiply(multiply(edges.by_target.spread(grads[0]), gates), weights)
-        to_x = torch.zeros_like(x).index_add(0, edges.source, to_sources)
-        return to_x, to_gates, to_weights, None
+        return segment_sum(to_sources, edges.by_source), to_gates, to_weights, None

@@ -1,8 +1,9 @@
-"""Reductions over rows that lie in contiguous runs: edges by target, nodes by graph.
+"""Reductions over rows that belong together: edges by target or by source, nodes by graph.
 
-All results are differentiable twice. Sums go through `index_add`; on a CPU smallest and largest
-values are taken over a padded (segments, longest run) view, which costs a tenth of
-`torch.segment_reduce` there.
+All results are differentiable twice. On a CPU, float32 sums go through the fused kernel of
+`embedding_bag`, which sums rows it picks itself three times faster than `index_add` sums rows that
+lie ready, and ten times faster than gathering and adding; smallest and largest values are taken
+over a padded (segments, longest run) view, at a tenth of the cost of `torch.segment_reduce`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 # beyond this ratio of padded to real rows the padding costs more than it saves
 MAX_PADDING = 8
@@ -22,25 +24,40 @@ MIN_VARIANCE = 1e-5
 
 
 class Segments:
-    """Rows 0 … R-1 grouped into S contiguous runs, some of them perhaps empty.
+    """Rows 0 … R-1 grouped into S segments, some of them perhaps empty.
 
     Attributes:
-        index: (R,) int64, the segment of each row, ascending.
+        index: (R,) int64, the segment of each row.
         num_segments: S.
+        ascending: whether the segments are contiguous runs; smallest and largest rows need that.
     """
 
-    def __init__(self, index: Tensor, num_segments: int, offsets: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        index: Tensor,
+        num_segments: int,
+        offsets: Tensor | None = None,
+        ascending: bool = True,
+    ) -> None:
         self.index = index
         self.num_segments = num_segments
+        self.ascending = ascending
         self._offsets = offsets
 
     @cached_property
+    def rows(self) -> Tensor:
+        """(R,) int64, the rows in the order of their segments."""
+        if self.ascending:
+            return torch.arange(len(self.index), device=self.index.device)
+        return self.index.argsort(stable=True)
+
+    @cached_property
     def offsets(self) -> Tensor:
-        """(S + 1,) int64, the first row of each segment, then R."""
+        """(S + 1,) int64, where each segment begins in `rows`, then R."""
         if self._offsets is not None:
             return self._offsets
         bounds = torch.arange(self.num_segments + 1, device=self.index.device)
-        return torch.searchsorted(self.index, bounds)
+        return torch.searchsorted(self.index if self.ascending else self.index[self.rows], bounds)
 
     @cached_property
     def counts(self) -> Tensor:
@@ -60,13 +77,51 @@ class Segments:
 
     def spread(self, values: Tensor) -> Tensor:
         """Give each row the value of its segment: (S, …) → (R, …)."""
-        return values.index_select(0, self.index)
+        apply = cast(Callable[[Tensor, Segments], Tensor], _Spread.apply)
+        return apply(values, self)
 
 
 def segment_sum(values: Tensor, segments: Segments) -> Tensor:
     """Sum rows by segment: (R, …) → (S, …); empty segments give 0."""
-    total = values.new_zeros(segments.num_segments, *values.shape[1:])
-    return total.index_add(0, segments.index, values)
+    apply = cast(Callable[[Tensor, Segments], Tensor], _Sum.apply)
+    return apply(values, segments)
+
+
+class _Spread(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, segments: Segments) -> Tensor:
+        ctx.segments = segments
+        return values.index_select(0, segments.index)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return segment_sum(grads[0], ctx.segments), None
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, segments: Segments) -> Tensor:
+        ctx.segments = segments
+        if summed_fast(values):
+            return bag_sum(values, segments.rows, segments.offsets)
+        total = values.new_zeros(segments.num_segments, *values.shape[1:])
+        return total.index_add_(0, segments.index, values)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return ctx.segments.spread(grads[0]), None
+
+
+def summed_fast(values: Tensor) -> bool:
+    """Whether `bag_sum` is the quickest way to sum rows like these."""
+    return values.dtype == torch.float32 and values.device.type == "cpu" and values.dim() > 1
+
+
+def bag_sum(values: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:
+    """Sum chosen rows of (R, …), those of bag s from ``rows[offsets[s]:offsets[s + 1]]``."""
+    flat = values.flatten(1)
+    total = functional.embedding_bag(rows, flat, offsets, mode="sum", include_last_offset=True)
+    return total.view(-1, *values.shape[1:])
 
 
 def segment_mean(values: Tensor, segments: Segments) -> Tensor:

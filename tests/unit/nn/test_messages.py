@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
 from hydria.nn.edges import Edges
-from hydria.nn.messages import gated_sum
+from hydria.nn.messages import gated_sum, neighbor_mean, neighbor_sum
 
 
 def graph() -> tuple[Edges, Tensor, Tensor, Tensor]:
@@ -43,3 +44,26 @@ def test_gated_sum_is_differentiable_twice() -> None:
 
     assert torch.autograd.gradcheck(summed, values)
     assert torch.autograd.gradgradcheck(summed, values)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_neighbor_sum_and_mean_equal_dense_products(dtype: torch.dtype) -> None:
+    edges, *_ = graph()
+    x = torch.randn(4, 3, dtype=dtype, requires_grad=True)
+    adjacency = torch.zeros(4, 4, dtype=dtype)
+    adjacency.index_put_((edges.target, edges.source), torch.ones(5, dtype=dtype), accumulate=True)
+    degree = adjacency.sum(1, keepdim=True).clamp_min(1)
+    for ours, expected in (
+        (neighbor_sum(x, edges), adjacency @ x),
+        (neighbor_mean(x, edges), adjacency @ x / degree),
+    ):
+        torch.testing.assert_close(ours, expected)
+        (gradient,) = torch.autograd.grad(ours.square().sum(), x)
+        (expected_gradient,) = torch.autograd.grad(expected.square().sum(), x)
+        torch.testing.assert_close(gradient, expected_gradient)
+
+
+def test_neighbor_sum_is_differentiable_twice() -> None:
+    edges, x, *_ = graph()
+    assert torch.autograd.gradcheck(lambda nodes: neighbor_sum(nodes.sin(), edges), x)
+    assert torch.autograd.gradgradcheck(lambda nodes: neighbor_sum(nodes.sin(), edges), x)

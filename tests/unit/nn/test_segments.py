@@ -104,3 +104,30 @@ def test_pooling_by_name(kind: str, expected: float) -> None:
     nodes = torch.tensor([[1.0], [2.0], [3.0]])
     graphs = Segments(torch.zeros(3, dtype=torch.long), 1, torch.tensor([0, 3]))
     assert pool(kind, nodes, graphs).tolist() == [[expected]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(6, 3), (6, 2, 3), (6,)])
+def test_sum_of_scattered_rows_and_its_gradient(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    index = torch.tensor([3, 0, 3, 1, 0, 3])
+    scattered = Segments(index, 5, ascending=False)
+    rows = torch.randn(shape, dtype=dtype, requires_grad=True)
+    total = segment_sum(rows, scattered)
+    expected = torch.zeros(5, *shape[1:], dtype=dtype).index_add(0, index, rows.detach())
+    torch.testing.assert_close(total.detach(), expected)
+    weights = torch.randn_like(total)
+    (gradient,) = torch.autograd.grad((total * weights).sum(), rows)
+    assert torch.equal(gradient, weights[index])
+    assert scattered.counts.tolist() == [2, 1, 0, 3, 0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_spread_gives_each_row_its_segment_and_sums_the_gradient(dtype: torch.dtype) -> None:
+    index = torch.tensor([2, 0, 2, 2])
+    values = torch.randn(3, 2, dtype=dtype, requires_grad=True)
+    spread = Segments(index, 3, ascending=False).spread(values)
+    assert torch.equal(spread, values[index])
+    weights = torch.randn_like(spread)
+    (gradient,) = torch.autograd.grad((spread * weights).sum(), values)
+    expected = torch.zeros(3, 2, dtype=dtype).index_add(0, index, weights)
+    torch.testing.assert_close(gradient, expected)

@@ -8,8 +8,8 @@ from torch import nn
 from hydria.models.base import TopologyStack
 from hydria.models.state import Geometry, NodeState
 from hydria.nn.edges import Edges
+from hydria.nn.messages import neighbor_sum
 from hydria.nn.mlp import mlp
-from hydria.nn.segments import segment_sum
 
 # HydraGNN's start value of ε, with which a node outweighs its neighbours at first
 FIRST_EPS = 100.0
@@ -29,7 +29,7 @@ class GINConv(nn.Module):
 
     def forward(self, nodes: NodeState, edges: Edges, geometry: Geometry) -> NodeState:
         """Convolve (N, in_dim) features."""
-        neighbors = segment_sum(edges.from_source(nodes.x), edges.by_target)
+        neighbors = neighbor_sum(nodes.x, edges)
         return NodeState(self.mlp((1 + self.eps) * nodes.x + neighbors), nodes.equivariant)
 
 

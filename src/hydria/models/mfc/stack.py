@@ -10,8 +10,8 @@ from hydria.core.errors import ModelError
 from hydria.models.base import TopologyStack
 from hydria.models.state import NodeState
 from hydria.nn.edges import Edges
+from hydria.nn.messages import neighbor_sum
 from hydria.nn.mlp import StackedLinear
-from hydria.nn.segments import segment_sum
 
 
 class MFConv(nn.Module):
@@ -34,7 +34,7 @@ class MFConv(nn.Module):
             edges: the edges.
             degree: (N,) neighbours of each node, at most `max_degree`.
         """
-        summed = segment_sum(edges.from_source(nodes.x), edges.by_target)
+        summed = neighbor_sum(nodes.x, edges)
         order = degree.argsort(stable=True)
         counts = torch.bincount(degree, minlength=self.own.num_layers).tolist()
         x = self.neighbors.by_group(summed[order], counts)

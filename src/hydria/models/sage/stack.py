@@ -7,7 +7,7 @@ from torch import nn
 from hydria.models.base import TopologyStack
 from hydria.models.state import Geometry, NodeState
 from hydria.nn.edges import Edges
-from hydria.nn.segments import segment_mean
+from hydria.nn.messages import neighbor_mean
 
 
 class SAGEConv(nn.Module):
@@ -24,7 +24,7 @@ class SAGEConv(nn.Module):
 
     def forward(self, nodes: NodeState, edges: Edges, geometry: Geometry) -> NodeState:
         """Convolve (N, in_dim) features."""
-        mean = segment_mean(edges.from_source(nodes.x), edges.by_target)
+        mean = neighbor_mean(nodes.x, edges)
         return NodeState(self.neighbors(mean) + self.own(nodes.x), nodes.equivariant)
 
 
