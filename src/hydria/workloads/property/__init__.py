@@ -49,7 +49,7 @@ class PropertyWorkload:
         tables = collector.gathered(task.store.attrs, task.denormalise)
         if collectives.rank() != 0:
             return {}
-        write_predictions(path, tables)
+        write_predictions(path, tables, task.store)
         return {
             "heads": {table.name: score(table) for table in tables},
             f"{split}_loss": trainer.total(losses),

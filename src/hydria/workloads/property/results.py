@@ -15,9 +15,13 @@ from hydria.config.spec import HeadSpec
 from hydria.core.files import replace_atomically
 from hydria.data.loaders import Part
 from hydria.data.normalise import denormalise
+from hydria.data.store import GraphStore
 from hydria.runtime import collectives
+from hydria.workloads.property.compositions import formulas, symbols_of
 
 Array = NDArray[Any]
+
+WORDS = ("head", "kind", "formula", "element")
 
 
 @dataclass(frozen=True)
@@ -107,14 +111,25 @@ def score(table: HeadTable) -> dict[str, Any]:
     }
 
 
-def write_predictions(path: Path, tables: Sequence[HeadTable]) -> None:
-    """Write one long table: head, kind, sample, node, component, target, prediction."""
+def write_predictions(
+    path: Path, tables: Sequence[HeadTable], store: GraphStore | None = None
+) -> None:
+    """Write one long table: head, kind, sample, node, component, target, prediction.
+
+    Where a store is given that has atomic numbers, `formula` of the structure and `element` of
+    the node (empty for graph heads) follow.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    long = pa.concat_tables([pa.table(_long(table)) for table in tables])
+    long = pa.concat_tables([pa.table(_long(table) | _atoms(table, store)) for table in tables])
+    words = [
+        "head",
+        "kind",
+        *(name for name in ("formula", "element") if name in long.schema.names),
+    ]
     with replace_atomically(path) as temporary:
-        pq.write_table(long, temporary, use_dictionary=["head", "kind"])
+        pq.write_table(long, temporary, use_dictionary=words)
 
 
 def _long(table: HeadTable) -> dict[str, Any]:
@@ -128,4 +143,19 @@ def _long(table: HeadTable) -> dict[str, Any]:
         "component": np.tile(np.arange(dim), rows),
         "target": table.target.reshape(-1),
         "prediction": table.prediction.reshape(-1),
+    }
+
+
+def _atoms(table: HeadTable, store: GraphStore | None) -> dict[str, Any]:
+    if store is None or "z" not in store.node:
+        return {}
+    numbers = np.asarray(store.node["z"])
+    dim = table.target.shape[1]
+    samples, which = np.unique(table.sample, return_inverse=True)
+    element = np.full(len(table.sample), "")
+    if table.kind == "node":
+        element = symbols_of(numbers[store.node_ptr[table.sample] + table.node])
+    return {
+        "formula": np.repeat(formulas(store, samples)[which], dim),
+        "element": np.repeat(element, dim),
     }

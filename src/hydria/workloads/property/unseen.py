@@ -88,7 +88,7 @@ def predict_unseen(
         for table in _evaluate(store, config, summary, found, device)
     ]
     path = out or run_dir / "predictions" / f"{files[0].stem}.parquet"
-    write_predictions(path, tables)
+    write_predictions(path, tables, store)
     _add_names(path, names)
     known = known_outputs(store, config)
     results = {table.name: score(table) for table in tables if table.name in known}
