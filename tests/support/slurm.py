@@ -97,8 +97,7 @@ class Slurm:
             self.command("scancel", "--user", getpass.getuser())
         # nodes first: slurmctld has to hear of the end of their jobs
         for pattern in ("run/n*.pid", "run/slurmctld.pid", "munge/munged.pid"):
-            for file in sorted(self.root.glob(pattern)):
-                _end(int(file.read_text()))
+            _end([int(file.read_text()) for file in self.root.glob(pattern)])
 
     def command(self, *words: str, cwd: Path | None = None) -> str:
         """The output of one Slurm command; CalledProcessError if it fails."""
@@ -175,14 +174,15 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _end(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
+def _end(pids: list[int]) -> None:
+    """Ask all to end, wait for them, and kill those that do not."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
         end = time.monotonic() + STOP_TIMEOUT_S
-        while time.monotonic() < end:
-            os.kill(pid, 0)
+        while time.monotonic() < end and any(Path(f"/proc/{pid}").exists() for pid in pids):
             time.sleep(0.05)
-        os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -49,9 +49,7 @@ Seconds = Annotated[int, BeforeValidator(parse_walltime)]
 class Part(BaseModel):
     """A part of a site file: immutable, no unknown keys."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, defer_build=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
 
 class Sourced(Part):

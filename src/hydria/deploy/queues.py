@@ -22,15 +22,16 @@ def choose_queue(site: Site, name: str | None, nodes: int, walltime_s: int) -> Q
 def refusal(site: Site, name: str | None, nodes: int, walltime_s: int) -> str:
     """Why no queue accepts the job, and what one would accept."""
     asked = f"nodes={nodes} for {format_walltime(walltime_s)}"
+    verdict = (
+        f"does not fit queue {name!r} of {site.name}" if name else f"fits no queue on {site.name}"
+    )
     rows = [row for row in site.queues if name is None or row.name == name]
-    where = f"queue {name!r} of {site.name}" if name else site.name
     offers = [
-        *_longest_here(rows, nodes),
+        *(_longest_here(rows, nodes) or _largest(rows)),
         *_enough_nodes(rows, nodes, walltime_s),
         *_other_queues(site.queues, name, nodes, walltime_s),
     ]
-    offers = offers or _largest(rows)
-    return f"{asked} fits no queue on {where}. {'; '.join(offers)}"
+    return f"{asked} {verdict}. {'; '.join(offers)}"
 
 
 def _longest_here(rows: Iterable[Queue], nodes: int) -> list[str]:
@@ -38,7 +39,8 @@ def _longest_here(rows: Iterable[Queue], nodes: int) -> list[str]:
     if not here:
         return []
     best = max(here, key=lambda row: row.walltime[1])
-    return [f"Longest allowed at {nodes} nodes: {best.name} {format_walltime(best.walltime[1])}"]
+    at = "1 node" if nodes == 1 else f"{nodes} nodes"
+    return [f"Longest allowed at {at}: {best.name} {format_walltime(best.walltime[1])}"]
 
 
 def _enough_nodes(rows: Iterable[Queue], nodes: int, walltime_s: int) -> list[str]:
@@ -53,11 +55,12 @@ def _enough_nodes(rows: Iterable[Queue], nodes: int, walltime_s: int) -> list[st
 def _other_queues(
     rows: Iterable[Queue], name: str | None, nodes: int, walltime_s: int
 ) -> list[str]:
-    """Queues that have to be asked for by name and would take the job."""
+    """Queues that were not asked for, or have to be, and would take the job."""
     return [
         f"≤{row.nodes[1]} nodes may use {row.name!r} up to {format_walltime(row.walltime[1])}"
         for row in rows
-        if row.name != name and row.by_name and row.production and fits(row, nodes, walltime_s)
+        if (row.by_name or name) and row.name != name
+        if row.production and fits(row, nodes, walltime_s)
     ]
 
 

@@ -22,7 +22,8 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("frontier", {"nodes": 9473}, 1, "nodes=9473 for 01:00:00 fits no queue on frontier. batch: "),
     ("frontier", {"queue": "debgu"}, 1,
      "--queue: expected one of batch, debug, extended, got 'debgu'. Hint: did you mean 'debug'?"),
-    ("frontier", {"queue": "debug", "nodes": 5}, 1, "fits no queue on queue 'debug' of frontier"),
+    ("frontier", {"queue": "debug", "nodes": 5}, 1,
+     "nodes=5 for 01:00:00 does not fit queue 'debug' of frontier. debug: 1-4 nodes, "),
     ("frontier", {"walltime": "30s"}, 3, "expected at least 00:01:00 on frontier, got 00:00:30"),
     ("frontier", {"walltime": "5m"}, 27, "more than the 300 s that the checkpoint"),
     ("frontier", {"cpus": 64}, 6,
@@ -40,7 +41,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("katana", {"nodes": 2}, 21,
      "--nodes: expected at most 1 node on katana, got 2: how ranks are started on several nodes "
      "there is not sourced"),
-    ("katana", {"walltime": "101h"}, 1, "Longest allowed at 1 nodes: default 100:00:00"),
+    ("katana", {"walltime": "101h"}, 1, "Longest allowed at 1 node: default 100:00:00"),
     ("local", {"nodes": 2}, 21, "expected at most 1 node on local, got 2: it is one machine"),
     ("frontier", {"env": {"NCCL_NET": "OFI"}}, 18, "'OFI' needs a fabric, and a job of one node"),
     ("frontier", {"env": {"FI_CXI_RDZV_PROTO": "alt_read"}}, 18,
