@@ -7,6 +7,8 @@ INSTALLED = $(VENV)/.installed
 
 SITE ?= local
 CONFIG ?= lsms
+STACK ?= cpu
+FORMAT ?= sif
 # NODES=16 becomes --nodes 16, and so on; SET holds key=value overrides of the config
 JOB_OPTIONS = $(foreach name,NODES GPUS CPUS MEM WALLTIME ACCOUNT QUEUE CONSTRAINT MAIL IMAGE DATA RUN_DIR OUT,\
     $(if $($(name)),--$(subst _,-,$(call lower,$(name))) '$(subst ','\'',$($(name)))')) $(SET)
@@ -15,7 +17,7 @@ lower = $(shell printf '%s' '$(1)' | tr '[:upper:]' '[:lower:]')
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-nightly job submit check format golden bench clean
+.PHONY: help install run test test-nightly job submit image containers-lock check format golden bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -23,7 +25,7 @@ help: ## this list
 install: $(INSTALLED) ## create .venv and install Hydria with all that training and tests need
 
 $(INSTALLED): pyproject.toml constraints.txt src/hydragnn/pyproject.toml
-	$(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q -c constraints.txt -e '.[train,dev,mpi]' -e ./src/hydragnn && touch $@
+	$(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q -c constraints.txt -e '.[train,dev,mpi,images]' -e ./src/hydragnn && touch $@
 
 run: $(INSTALLED) ## train CONFIG=lsms here, through SITE=local, and show the results
 	$(HYDRIA) submit --site $(SITE) --config $(CONFIG) $(JOB_OPTIONS)
@@ -33,6 +35,12 @@ job: $(INSTALLED) ## render a job script: SITE= CONFIG= [NODES= WALLTIME= ACCOUN
 
 submit: $(INSTALLED) ## the same, then hand it to the scheduler
 	@$(HYDRIA) submit --site $(SITE) --config $(CONFIG) $(JOB_OPTIONS)
+
+image: $(INSTALLED) ## build the image of STACK=cpu: [FORMAT=sif|docker] [BASE=…] [OUT=…]
+	$(HYDRIA) image build $(STACK) --format $(FORMAT) $(if $(BASE),--base '$(BASE)') $(if $(OUT),--output '$(OUT)')
+
+containers-lock: $(INSTALLED) ## pin anew what the images install
+	$(HYDRIA) image lock --constraints constraints.txt
 
 test: $(INSTALLED) ## all tests that need no system package; SYSTEM=1 installs those and runs all
 	$(BIN)/python -m tests.support.run $(if $(SYSTEM),--system) $(if $(TESTS),-- $(TESTS))

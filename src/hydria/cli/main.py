@@ -15,6 +15,7 @@ from hydria.core.registry import nearest
 COMMANDS = {
     "job": ("hydria.cli.job", "plan, check and render a job script"),
     "submit": ("hydria.cli.submit", "render a job script and hand it to the scheduler"),
+    "image": ("hydria.cli.image", "build, verify and deliver container images"),
     "site": ("hydria.cli.site", "list, show and check machine descriptions"),
     "config": ("hydria.cli.config", "check, show and start configs; print their schema"),
     "data": ("hydria.cli.data", "make or fetch data sets"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from hydria.deploy.images.stack import Architecture, Stack
 # Wheels for this glibc and older ones are taken; the oldest base (Ubuntu 22.04) has 2.35.
 NEWEST_GLIBC = 34
 # What torch brings on its own; a stack whose base has torch must not get a second copy.
-OF_TORCH = ("torch", "triton", "pytorch-triton", "nvidia-", "cuda-", "intel-", "pytorch-")
+OF_TORCH = re.compile(r"torch|(pytorch-)?triton.*|nvidia-.*|cuda-.*|intel-.*")
 HEADER = """\
 # What the image installs beside its base, exactly; `make containers-lock` renews it.
 # Resolved with pip for Python {python} on {architectures}, around torch {torch} from {origin}.
@@ -95,7 +96,7 @@ def locked_text(stack: Stack, resolved: dict[Architecture, dict[str, str]]) -> s
 def _kept(stack: Stack, resolved: dict[Architecture, dict[str, str]]) -> set[str]:
     names = {name for versions in resolved.values() for name in versions}
     own = {"torch"} if stack.torch.from_ == "requirements" else set()
-    return {name for name in names if name in own or not name.startswith(OF_TORCH)}
+    return {name for name in names if name in own or not OF_TORCH.fullmatch(name)}
 
 
 def _pin(name: str, resolved: dict[Architecture, dict[str, str]]) -> str:

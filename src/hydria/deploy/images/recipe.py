@@ -6,13 +6,17 @@ is installed.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from hydria.core.assets import asset_dir
 from hydria.deploy.images.stack import Stack
+
+if TYPE_CHECKING:
+    import jinja2
 
 Format = Literal["sif", "docker"]
 # Format → (template, name of the printed file)
@@ -88,7 +92,7 @@ def _system(stack: Stack) -> Iterator[Step]:
 
 
 def _python(stack: Stack) -> Iterator[Step]:
-    pip = f"PIP_CONSTRAINT='' {stack.prefix}/bin/pip install --no-cache-dir --no-deps"
+    pip = f"PIP_CONSTRAINT='' {stack.prefix}/bin/pip install --no-cache-dir --no-compile --no-deps"
     see_base = _see_base(stack) if stack.torch.from_ == "base" else ()
     yield Step(
         "an environment of its own",
@@ -129,10 +133,14 @@ def _site(stack: Stack) -> Iterator[Step]:
 
 def _finish(stack: Stack) -> Step:
     check = f"import torch; assert {stack.torch.check}, torch.__version__"
+    packages = f"{stack.prefix}/lib/python{stack.python.version}/site-packages"
     return Step(
-        "the torch that this stack is for; then no build files stay",
+        "the torch that this stack is for; compiled, because nobody can later; no build files stay",
         (
             f'{stack.prefix}/bin/python -c "{check}"',
+            f"rm -rf {packages}/torch/test {packages}/torch/bin/test_*",
+            # a few packages carry files for other versions of Python, which do not compile
+            f"{{ {stack.prefix}/bin/python -m compileall -q -q -j 0 {packages} || true; }}",
             f"cp {BUILD_DIR}/requirements.txt {stack.prefix}/requirements.txt",
             f"rm -rf {BUILD_DIR} /root/.cache",
         ),
@@ -149,14 +157,18 @@ def environment(stack: Stack) -> dict[str, str]:
     }
 
 
-def print_recipe(stack: Stack, format_: Format) -> str:
-    """The recipe's text; the same stack gives the same bytes."""
+def print_recipe(stack: Stack, format_: Format, bootstrap: str = "docker") -> str:
+    """The recipe's text; the same stack gives the same bytes.
+
+    `bootstrap` is Apptainer's word for where a definition's base comes from.
+    """
     template, _ = TEMPLATES[format_]
     return str(
         _templates()
         .get_template(template)
         .render(
             stack=stack,
+            bootstrap=bootstrap,
             arguments=arguments(stack),
             labels=labels(stack),
             steps=steps(stack),
@@ -172,7 +184,7 @@ def printed_name(format_: Format) -> str:
     return TEMPLATES[format_][1]
 
 
-def _templates():  # type: ignore[no-untyped-def]
+def _templates() -> jinja2.Environment:
     import jinja2
 
     # [[ … ]], because Apptainer fills in {{ … }} itself when it builds
@@ -187,6 +199,7 @@ def _templates():  # type: ignore[no-untyped-def]
         autoescape=False,
     )
     environment.filters["apptainer"] = apptainer_text
+    environment.filters["as_json"] = json.dumps
     return environment
 
 

@@ -54,18 +54,20 @@ def find_docker_builder() -> str:
     )
 
 
-def check_can_build(proc: Path = Path("/proc/sys")) -> None:
+# Kernel settings without which users have no namespaces of their own → the value to ask for
+NAMESPACES = {"user.max_user_namespaces": 15000, "kernel.unprivileged_userns_clone": 1}
+
+
+def check_can_build(settings: Path = Path("/proc/sys")) -> None:
     """Ordinary users build in a user namespace; DeployError says who can switch it on."""
     if os.geteuid() == 0:
         return
-    for setting, least in (("user/max_user_namespaces", 1), ("kernel/unprivileged_userns_clone", 1)):
-        path = proc / setting
-        if path.is_file() and int(path.read_text()) < least:
-            name = setting.replace("/", ".")
+    for name, value in NAMESPACES.items():
+        setting = settings / name.replace(".", "/")
+        if setting.is_file() and int(setting.read_text()) == 0:
             raise DeployError(
-                f"{name}: expected at least {least}, got {path.read_text().strip()}: this machine "
-                f"lets users have no user namespaces. Hint: ask for `sysctl {name}={15000 if 'max' in name else 1}`, "
-                "or build elsewhere and copy the image"
+                f"{name}: expected at least 1, got 0: users of this machine have no user "
+                f"namespaces. Hint: ask for `sysctl {name}={value}`, or build elsewhere and copy"
             )
 
 
@@ -75,7 +77,7 @@ def check_can_mount(device: Path = Path("/dev/fuse")) -> str | None:
         return None
     return (
         f"{device} cannot be opened: an image file must be unpacked at every start, which takes "
-        "minutes. Hint: ask for `chmod 666 /dev/fuse`, or `apptainer build --sandbox DIR IMAGE` once"
+        "minutes. Hint: ask for `chmod 666 /dev/fuse`, or build a folder with --sandbox once"
     )
 
 

@@ -1,0 +1,113 @@
+"""Run things in an image, through spython's client, and say plainly why one does not run."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydria.core.errors import DeployError
+from hydria.deploy.images.stack import Architecture
+from hydria.deploy.images.tools import find_apptainer
+
+# A SIF file begins with a launch line of 32 bytes, then `SIF_MAGIC`, a version and this code.
+MAGIC = (32, b"SIF_MAGIC")
+CODE = slice(45, 47)
+CODES: dict[bytes, Architecture] = {b"02": "x86_64", b"04": "aarch64"}
+PYTHON = "/opt/hydria/bin/python"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an image is and holds."""
+
+    labels: dict[str, str]
+    python: str
+    architecture: str
+    glibc: str
+    packages: dict[str, str]
+    torch: dict[str, str | None]
+    mpi: str
+
+
+def check_image(image: Path) -> None:
+    """DeployError when `image` is none, or none that this machine can run."""
+    if not image.exists():
+        raise DeployError(f"{image}: no such image. Hint: hydria image build cpu --output {image}")
+    if image.is_dir():
+        return
+    made_for = architecture_of(image)
+    here = platform.machine()
+    if made_for != here:
+        raise DeployError(
+            f"{image}: expected an image for {here}, got one for {made_for}. "
+            f"Hint: build it on a machine with {here} processors"
+        )
+
+
+def architecture_of(image: Path) -> str:
+    """The processor family that a SIF file was made for."""
+    with image.open("rb") as stream:
+        head = stream.read(64)
+    start, magic = MAGIC
+    if head[start : start + len(magic)] != magic:
+        raise DeployError(
+            f"{image}: expected an Apptainer image (SIF), got another kind of file. "
+            f"Hint: apptainer build IMAGE.sif docker-archive:{image} makes one of a Docker archive"
+        )
+    return CODES.get(head[CODE], "another processor")
+
+
+def inside(image: Path, command: Sequence[str], binds: Sequence[str] = ()) -> str:
+    """Standard output of `command` in `image`; DeployError with the reason if it fails.
+
+    Args:
+        binds: `SOURCE[:TARGET[:ro]]`; each source must exist.
+    """
+    find_apptainer()
+    check_image(image)
+    for bind in binds:
+        if not Path(bind.split(":")[0]).exists():
+            raise DeployError(
+                f"--bind {bind}: expected something that exists, got {bind.split(':')[0]}. "
+                "Hint: make it first; Apptainer binds only what is there"
+            )
+    from spython.main import Client
+
+    options = ["--cleanenv", *(f"--bind={bind}" for bind in binds)]
+    result = Client.execute(
+        str(image), list(command), options=options, return_result=True, quiet=True
+    )
+    said = result["message"]
+    lines = [said] if isinstance(said, str) else list(said)
+    if result["return_code"]:
+        raise DeployError(f"{image}: `{command[0]}` failed in it:\n{''.join(lines).strip()}")
+    return lines[0] if lines else ""
+
+
+def read_facts(image: Path) -> Facts:
+    """Labels and contents of `image`."""
+    source = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
+    try:
+        text = inside(image, [PYTHON, "-c", source])
+    except DeployError as err:
+        if PYTHON in str(err) and "no such file" in str(err).lower():
+            raise DeployError(
+                f"{image}: expected an image with Hydria, got one without {PYTHON}. "
+                "Hint: hydria image build makes one"
+            ) from err
+        raise
+    facts: dict[str, Any] = json.loads(text)
+    return Facts(labels=labels_of(image), **facts)
+
+
+def labels_of(image: Path) -> dict[str, str]:
+    from spython.main import Client
+
+    tree = Client.inspect(str(image), json=True, quiet=True)
+    tree = json.loads(tree) if isinstance(tree, str) else tree
+    labels: dict[str, str] = tree.get("attributes", tree.get("data", {})).get("labels", {})
+    return labels
