@@ -33,6 +33,7 @@ CASES = {
     "gaussian": ({}, {"loss_function_type": "GaussianNLLLoss", "precision": "fp64"}),
     "double": ({}, {"precision": "fp64"}),
     "rmse_clipped": ({}, {"loss_function_type": "rmse", "clip_grad_norm": 0.1}),
+    "zero_redundancy": ({}, {"Optimizer": {"type": "AdamW", "use_zero_redundancy": True}}),
     "local_statistics": ({"SyncBatchNorm": False}, {}),
 }
 
@@ -83,13 +84,20 @@ def test_statistics_of_each_rank_alone_are_something_else(trained: dict[str, Any
     assert difference(trained, "local_statistics", slice(0, 1)) > 1e-4
 
 
-def test_stopped_and_continued_two_ranks_give_the_same_bits(trained: dict[str, Any]) -> None:
-    for toy in (trained["one"]["toy"], *(result["toy"] for result in trained["two"])):
+@pytest.mark.parametrize("optimizer", sorted(rank_trainings.OPTIMIZERS))
+def test_stopped_and_continued_ranks_give_the_same_bits(
+    trained: dict[str, Any], optimizer: str
+) -> None:
+    for result in (trained["one"], *trained["two"]):
+        toy = result["toy"][optimizer]
         assert toy["parted"] == toy["whole"]
         assert toy["stopped"] == "SIGTERM"
 
 
-def test_a_parameter_no_output_depends_on_is_treated_alike(trained: dict[str, Any]) -> None:
-    assert trained["two"][0]["toy"]["unused"] == trained["one"]["toy"]["unused"]
-    one, two = (np.array(result["toy"]["whole"]) for result in (trained["one"], trained["two"][0]))
-    assert np.abs(one - two).max() < 1e-5
+@pytest.mark.parametrize("optimizer", sorted(rank_trainings.OPTIMIZERS))
+def test_a_parameter_no_output_depends_on_is_treated_alike(
+    trained: dict[str, Any], optimizer: str
+) -> None:
+    one, two = (result["toy"][optimizer] for result in (trained["one"], trained["two"][0]))
+    assert two["unused"] == one["unused"]
+    assert np.abs(np.array(one["whole"]) - np.array(two["whole"])).max() < 1e-5

@@ -23,11 +23,21 @@ EPOCHS = 4  # of five steps
 CASES = "cases.json"
 
 
+OPTIMIZERS = {"plain": {}, "sharded": {"use_zero_redundancy": True}}
+
+
 def toy(folder: Path, world: World) -> dict[str, Any]:
-    """Train the toy task through, and in two parts."""
-    make_trainer(folder / "whole", world=world, num_epoch=EPOCHS, task=UNEVEN).fit()
-    stopped = make_trainer(folder / "parted", world=world, stop_after=7, task=UNEVEN).fit()
-    trainer = make_trainer(folder / "parted", world=world, num_epoch=EPOCHS, task=UNEVEN)
+    """Train the toy task through, and in two parts, with each kind of optimiser."""
+    return {
+        name: _toy(folder / name, world, {"task": UNEVEN, "optimizer": optimizer})
+        for name, optimizer in OPTIMIZERS.items()
+    }
+
+
+def _toy(folder: Path, world: World, settings: dict[str, Any]) -> dict[str, Any]:
+    make_trainer(folder / "whole", world=world, num_epoch=EPOCHS, **settings).fit()
+    stopped = make_trainer(folder / "parted", world=world, stop_after=7, **settings).fit()
+    trainer = make_trainer(folder / "parted", world=world, num_epoch=EPOCHS, **settings)
     found = checkpoints.newest(folder / "parted")
     assert found is not None
     trainer.restore(found)

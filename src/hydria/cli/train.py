@@ -15,6 +15,7 @@ import typer
 from hydria.cli.epoch_bar import epoch_bars
 from hydria.cli.terminal import data_root, progress_bar
 from hydria.config import LoadedConfig, load_config
+from hydria.core.errors import HydriaError
 from hydria.runtime.launch import detect_ranks
 from hydria.runtime.status import read_status
 from hydria.train import run_folder
@@ -50,7 +51,7 @@ def command(
     SIGTERM, SIGUSR1) or a file STOP in the run folder ends it with a checkpoint and exit code 75;
     --resume goes on from there.
     """
-    loaded = load_config(config, overrides or [])
+    loaded = _load(config, overrides or [])
     folder = run_dir or Path("runs") / loaded.name
     try:
         if detect_ranks(os.environ).source == "single" and loaded.config.devices > 1:
@@ -61,6 +62,24 @@ def command(
     except KeyboardInterrupt:
         code = INTERRUPTED
     raise typer.Exit(code)
+
+
+def _load(config: str, overrides: list[str]) -> LoadedConfig:
+    try:
+        return load_config(config, overrides)
+    except HydriaError as err:
+        if detect_ranks(os.environ).rank > 0:
+            raise typer.Exit(_after_rank_0(err)) from err
+        raise
+
+
+def _after_rank_0(err: HydriaError) -> int:
+    """Exit code of a rank whose error rank 0 tells.
+
+    A launcher ends all ranks when one exits, so this one waits until rank 0 has spoken.
+    """
+    time.sleep(0.5)
+    return err.exit_code
 
 
 def _as_ranks(loaded: LoadedConfig, folder: Path, arguments: list[str]) -> int:
@@ -85,9 +104,7 @@ def _as_one_rank(loaded: LoadedConfig, folder: Path, data: Path, resume: bool, f
         with epoch_bars(loaded.config.verbosity.level) as observers:
             result = train(request, os.environ, observers, progress_bar)
     except FirstRankError as err:
-        # a launcher ends all ranks when one exits; rank 0 has something to say before
-        time.sleep(0.5)
-        return err.exit_code
+        return _after_rank_0(err)
     if result.results:
         _show(folder, result.results, loaded.config.verbosity.level)
     return result.exit_code

@@ -16,6 +16,7 @@ from hydria.data.loaders import BatchLoader, Part
 from hydria.data.prepare import PreparedData
 from hydria.data.samplers import GlobalBatches
 from hydria.models import build_model
+from hydria.runtime import collectives
 from hydria.runtime.environment import Environment
 from hydria.runtime.launch import Ranks
 from hydria.runtime.process_group import World
@@ -45,7 +46,11 @@ class PropertyTask:
         self.synchronised = config.neural_network.architecture.sync_batch_norm
         self.terms = tuple(head.name for head in self.spec.heads)
         self.weights = torch.tensor([head.weight for head in self.spec.heads])
-        self.global_batch_size = global_batch_size(config, len(prepared.splits["train"]), world)
+        num_train = len(prepared.splits["train"])
+        # all ranks would refuse alike; one of them tells
+        self.global_batch_size = collectives.first_rank_does(
+            lambda: global_batch_size(config, num_train, world)
+        )
         self._loss = build_loss(training)
         self._order = GlobalBatches(
             prepared.splits["train"], self.global_batch_size, seed=training.seed
