@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,10 @@ case $1:$TRAINER in
     *:finished) tell finished 0 ;;
     *:failed) tell failed 2; exit 1 ;;
     *:crashed) exit 139 ;;
+    *:deaf)
+        tell running null
+        exec sleep 60
+        ;;
     *:waits)
         until [ -e "$run_dir/STOP" ]; do sleep 0.05; done
         tell stopped 75
@@ -86,7 +91,7 @@ class Stage:
         return self.folder / "run of o'neill"
 
     def start(
-        self, site: str, trainer: str, environment: Mapping[str, str] | None = None, **flags: str
+        self, site: str, trainer: str, environment: Mapping[str, str] | None = None, **flags: Any
     ) -> subprocess.Popen[str]:
         script = self.folder / "job.sh"
         script.write_text(
@@ -96,10 +101,10 @@ class Stage:
         env |= {"PATH": f"{self.folder / 'bin'}:/usr/bin:/bin"} | dict(environment or {})
         return subprocess.Popen(
             ["bash", script], env=env, cwd=self.folder, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
-    def run(self, site: str, trainer: str, **more: str) -> tuple[int, str]:
+    def run(self, site: str, trainer: str, **more: Any) -> tuple[int, str]:
         return finish(self.start(site, trainer, **more))
 
     def calls(self) -> list[str]:
@@ -186,6 +191,26 @@ def test_told_to_stop_it_waits_for_the_checkpoint(stage: Stage, number: signal.S
     assert code == 75, output
     assert "told to stop: asking for a checkpoint" in output
     assert "submit this script again to go on" in output
+
+
+def test_ctrl_c_reaches_the_ranks_as_a_request_only(stage: Stage) -> None:
+    process = stage.start("local", "waits", cpus=2)
+    stage.wait_for_call("hydria train")
+    os.killpg(process.pid, signal.SIGINT)
+    code, output = finish(process)
+    assert code == 75, output
+
+
+def test_second_ctrl_c_ends_at_once(stage: Stage) -> None:
+    process = stage.start("local", "deaf")
+    stage.wait_for_call("hydria train")
+    os.killpg(process.pid, signal.SIGINT)
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGINT)
+    code, output = finish(process)
+    assert code == 137, output
+    assert "without a checkpoint" in output
+    assert "it did not finish (running)" in output
 
 
 def test_pbs_job_warns_itself(stage: Stage) -> None:

@@ -103,14 +103,25 @@ HYDRIA_CONFIG
 # ---- stop protocol: the file STOP asks the trainer for a checkpoint --------------------------
 signalled=no
 preparing=
+launcher=
 stop_early() {
     signalled=yes
     say "$1: asking for a checkpoint"
     touch -- "$run_dir/STOP"
     [ -z "$preparing" ] || kill "$preparing" 2> /dev/null || true
 }
-on_cancel() { stop_early 'told to stop'; }
-trap on_cancel TERM INT
+cancelled=no
+on_cancel() {
+    if [ "$cancelled" = yes ] && [ -n "$launcher" ]; then
+        say 'told again: ending at once, without a checkpoint'
+        kill -KILL -- "-$launcher" 2> /dev/null || true
+        signalled=yes
+    else
+        cancelled=yes
+        stop_early 'told to stop'
+    fi
+}
+trap on_cancel TERM INT HUP
 rm -f -- "$run_dir/STOP"
 
 # The truth about a run is its status.json; launchers lose exit codes.
@@ -152,16 +163,19 @@ launch() {
 set --
 case $(of_status state) in stopped | running | failed) set -- --resume ;; esac
 touch -- "$run_dir/job/started"
+set -m # in a process group of its own, the launcher does not see Ctrl-C: torchrun would die of it
 launch "$@" &
+set +m
+launcher=$!
 code=0
-wait_for "$!" || code=$?
+wait_for "$launcher" || code=$?
 
 # ---- what became of it -----------------------------------------------------------------------
 state=none
 if [ "$run_dir/status.json" -nt "$run_dir/job/started" ]; then
     state=$(of_status state)
     told=$(of_status exit_code)
-    code=${told:-$code}
+    case $told in '' | null) ;; *) code=$told ;; esac
 fi
 case $state in
     finished)
@@ -173,7 +187,7 @@ case $state in
         exit 75
         ;;
     *)
-        [ "$state" = none ] || say "$state; see $run_dir/run.log"
+        [ "$state" = none ] || say "it did not finish ($state); see $run_dir/run.log"
         [ "$code" != 0 ] || code=1
         exit "$code"
         ;;
