@@ -89,6 +89,8 @@ def _write_predictions(
         target = centre + spread * random.standard_normal(size)
         prediction = target + error * random.standard_normal(size)
         node = np.full(size, -1) if kind == "graph" else np.tile(np.arange(32), samples)
+        copper = random.integers(8, 25, samples)
+        of_copper = np.arange(32)[None] < copper[:, None]
         columns = {
             "head": [name] * size,
             "kind": [kind] * size,
@@ -97,6 +99,8 @@ def _write_predictions(
             "component": np.zeros(size, dtype=np.int64),
             "target": target,
             "prediction": prediction,
+            "formula": np.repeat([f"Au{32 - n}Cu{n}" for n in copper], per_sample),
+            "element": np.where(of_copper, "Cu", "Au").ravel() if kind == "node" else [""] * size,
         }
         tables.append(pa.table(columns))
         heads[name] = _scores(target, prediction) | {"n": size, "kind": kind, "unit": unit}

@@ -13,7 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from hydria._version import __version__
 from hydria.core.files import write_text_atomic
 from hydria.report import facts, plots
-from hydria.report.record import HeadPredictions, RunRecord, read_run
+from hydria.report.groups import Groups, groups_of
+from hydria.report.record import WORDS, Array, HeadPredictions, RunRecord, read_run
 from hydria.report.tables import count, fraction, number
 
 STATES = {
@@ -22,6 +23,7 @@ STATES = {
     "stopped": "The run was stopped on request; it can be resumed.",
     "failed": "The run failed.",
 }
+FEW_GROUPS = 5  # are told in words
 WORST = 8  # largest errors listed per head
 
 
@@ -57,7 +59,6 @@ def render(run: RunRecord) -> str:
         losses_by_head=_losses_by_head(run),
         heads=[_head(head) for head in run.predictions],
         throughput=plots.throughput(run.epochs) if _has_speed(run) else None,
-        speed_caption=_speed_caption(run),
         facts=facts.groups(run),
         config=json.dumps(run.config, indent=2, ensure_ascii=False) if run.config else None,
         missing=run.missing,
@@ -165,23 +166,36 @@ def _enumerated(values: Sequence[int], most: int = 10) -> str:
 
 def _head(given: HeadPredictions) -> dict[str, Any]:
     head = given.finite()
-    lost = given.target.size - head.target.size
+    if not head.target.size:
+        return {"name": head.name, "figure": None, "caption": "No finite predictions."}
+    columns, worst = _worst(head)
+    groups = groups_of(head)
+    many = groups is not None and len(groups.names) > FEW_GROUPS
+    caption = _parity_caption(head, given.target.size - head.target.size)
+    return {
+        "name": head.name,
+        "figure": plots.parity(head),
+        "caption": caption if groups is None or many else f"{caption} {_told(groups, head.unit)}",
+        "groups": plots.errors_by_group(groups, head.unit) if groups and many else None,
+        "columns": columns,
+        "worst": worst,
+    }
+
+
+def _parity_caption(head: HeadPredictions, lost: int) -> str:
     caption = f"{count(head.target.size)} predictions"
     if head.target.size > plots.SCATTER_POINTS:
         caption += ", shown as their density"
     caption += "; the dashed line is perfect agreement."
     if lost:
         caption += f" {count(lost)} more are not finite numbers and are left out."
-    if not head.target.size:
-        return {"name": head.name, "figure": None, "caption": "No finite predictions.", "worst": []}
-    columns, worst = _worst(head)
-    return {
-        "name": head.name,
-        "figure": plots.parity(head),
-        "caption": caption,
-        "columns": columns,
-        "worst": worst,
-    }
+    return caption
+
+
+def _told(groups: Groups, unit: str) -> str:
+    """A few groups as a sentence: two bars say no more."""
+    parts = (f"{n} {number(float(e))}" for n, e in zip(groups.names, groups.errors, strict=True))
+    return f"MAE by {groups.by}: {', '.join(parts)}{f' {unit}' if unit else ''}."
 
 
 def _worst(head: HeadPredictions) -> tuple[list[str], list[list[str]]]:
@@ -189,24 +203,19 @@ def _worst(head: HeadPredictions) -> tuple[list[str], list[list[str]]]:
     places = ["sample"]
     places += ["node"] if head.kind == "node" else []
     places += ["component"] if head.component.any() else []
+    places += [word for word in WORDS if _tells(getattr(head, word))]
     order = np.argsort(-np.abs(head.error), kind="stable")[:WORST]
     rows = [
-        [str(int(getattr(head, place)[row])) for place in places]
+        [str(getattr(head, place)[row]) for place in places]
         + [number(float(v[row]), 5) for v in (head.target, head.prediction, head.error)]
         for row in order
     ]
     return [*places, "target", "prediction", "error"], rows
 
 
+def _tells(words: Array | None) -> bool:
+    return words is not None and bool(np.any(words != ""))
+
+
 def _has_speed(run: RunRecord) -> bool:
     return bool({"samples_per_s", "seconds"} & run.epochs.keys())
-
-
-def _speed_caption(run: RunRecord) -> str:
-    seconds = run.epochs.get("seconds")
-    if seconds is None or len(seconds) < 2:
-        return "Training part of each epoch."
-    return (
-        f"Training part of each epoch; median {number(float(np.nanmedian(seconds)), 3)} s. "
-        "The first one includes start-up costs."
-    )

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from hydria.report.groups import Groups
 from hydria.report.record import Array, HeadPredictions
 from hydria.report.tables import number
 
@@ -213,6 +214,21 @@ def _error_panel(axes: Axes, head: HeadPredictions) -> None:
         notes, (0.985, 0.97), xycoords="axes fraction", ha="right", va="top", color=ORANGE
     )
     axes.grid(axis="x", visible=False)
+
+
+@as_data_uri
+def errors_by_group(groups: Groups, unit: str) -> Figure:
+    """A bar for each composition or element."""
+    figure = Figure(figsize=(WIDTH, 2.3), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(groups.names))
+    axes.bar(places, groups.errors, width=0.7, color=BLUE, alpha=0.85)
+    steep = len(groups.names) > 8
+    axes.set_xticks(places, groups.names, rotation=60 if steep else 0, fontsize=7,
+                    ha="right" if steep else "center", rotation_mode="anchor")  # fmt: skip
+    axes.set(ylabel=f"MAE ({unit})" if unit else "MAE", title=f"Mean absolute error by {groups.by}")
+    axes.grid(axis="x", visible=False)
+    return figure
 
 
 @as_data_uri

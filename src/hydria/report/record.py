@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 PREDICTION_COLUMNS = ("sample", "node", "component", "target", "prediction")
+WORDS = ("formula", "element")
 JSON_FILES = {
     "config": "the resolved config",
     "summary": "the facts measured from the data",
@@ -29,7 +30,8 @@ JSON_FILES = {
 class HeadPredictions:
     """Targets and predictions of one head, one entry per number predicted.
 
-    All arrays are (M,); `sample` is the id in the store, `node` is −1 for a graph head.
+    All arrays are (M,); `sample` is the id in the store, `node` is −1 for a graph head. `formula`
+    of the structure and `element` of the node are there where the data has atomic numbers.
     """
 
     name: str
@@ -40,6 +42,8 @@ class HeadPredictions:
     component: Array
     target: Array
     prediction: Array
+    formula: Array | None = None
+    element: Array | None = None
 
     @property
     def error(self) -> Array:
@@ -48,7 +52,8 @@ class HeadPredictions:
     def finite(self) -> HeadPredictions:
         """The entries whose target and prediction are both numbers."""
         keep = np.isfinite(self.target) & np.isfinite(self.prediction)
-        columns = {name: getattr(self, name)[keep] for name in PREDICTION_COLUMNS}
+        names = [*PREDICTION_COLUMNS, *(n for n in WORDS if getattr(self, n) is not None)]
+        columns = {name: getattr(self, name)[keep] for name in names}
         return HeadPredictions(self.name, self.kind, self.unit, **columns)
 
 
@@ -184,5 +189,6 @@ def _one_head(table: Any, name: str, unit: str) -> HeadPredictions:
     import pyarrow.compute as pc
 
     rows = table.filter(pc.equal(table["head"], name))
-    columns = {column: rows[column].to_numpy() for column in PREDICTION_COLUMNS}
+    names = [*PREDICTION_COLUMNS, *(name for name in WORDS if name in rows.column_names)]
+    columns = {name: rows[name].to_numpy() for name in names}
     return HeadPredictions(name, str(rows["kind"][0]), unit, **columns)

@@ -1,0 +1,55 @@
+"""Errors by composition and by element."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from hydria.report.record import Array, HeadPredictions
+
+MOST_GROUPS = 60
+FEWEST_GROUPS = 2
+PART = re.compile(r"([A-Z][a-z]?)(\d*)")
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Mean absolute errors of one head by group.
+
+    Attributes:
+        by: composition or element.
+        names: of the groups, in the order in which they are shown.
+        errors: mean absolute error of each.
+        counts: predictions in each.
+    """
+
+    by: str
+    names: tuple[str, ...]
+    errors: Array
+    counts: Array
+
+
+def groups_of(head: HeadPredictions) -> Groups | None:
+    """Errors of a node head by element, of a graph head by composition.
+
+    None where the predictions do not tell, or where there is one group only or too many.
+    """
+    by, labels = ("element", head.element) if head.kind == "node" else ("composition", head.formula)
+    if labels is None:
+        return None
+    names, which = np.unique(labels, return_inverse=True)
+    if not FEWEST_GROUPS <= len(names) <= MOST_GROUPS:
+        return None
+    counts = np.bincount(which)
+    errors = np.bincount(which, weights=np.abs(head.error)) / counts
+    order = sorted(range(len(names)), key=lambda index: fractions(str(names[index])))
+    return Groups(by, tuple(str(names[i]) for i in order), errors[order], counts[order])
+
+
+def fractions(formula: str) -> tuple[tuple[str, float], ...]:
+    """Elements of a formula with their negative shares: sorts an alloy by composition."""
+    parts = [(symbol, int(count or 1)) for symbol, count in PART.findall(formula)]
+    total = sum(count for _, count in parts)
+    return tuple((symbol, -count / total) for symbol, count in parts)
