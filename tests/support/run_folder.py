@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,13 @@ HEADS = {  # name → kind, centre, spread of the targets, error, unit
 
 
 def make_run_folder(
-    path: Path, *, state: str = "finished", epochs: int = 40, samples: int = 150, seed: int = 0
+    path: Path,
+    *,
+    state: str = "finished",
+    epochs: int = 40,
+    samples: int = 150,
+    heads: Iterable[str] = HEADS,
+    seed: int = 0,
 ) -> Path:
     """Write a run folder to `path` and return it.
 
@@ -26,6 +33,7 @@ def make_run_folder(
         state: what `status.json` says; only a finished run has results and predictions.
         epochs: lines of `metrics.jsonl`.
         samples: graphs of the test set, 32 nodes each.
+        heads: those of `HEADS` that are predicted.
         seed: of the made-up numbers.
     """
     random = np.random.default_rng(seed)
@@ -43,7 +51,7 @@ def make_run_folder(
     )
     if state == "finished":
         best = int(np.argmin(val_losses))
-        heads = _write_predictions(path, samples, random)
+        heads = _write_predictions(path, samples, random, heads)
         results = {"heads": heads, "test_loss": 0.00121, "epoch": best, "step": 22 * (best + 1)}
         results |= {"best_val_loss": min(val_losses), "seconds": 97.2}
         _write_json(path, "results", results)
@@ -80,10 +88,11 @@ def _write_metrics(path: Path, epochs: int, random: np.random.Generator) -> list
 
 
 def _write_predictions(
-    path: Path, samples: int, random: np.random.Generator
+    path: Path, samples: int, random: np.random.Generator, names: Iterable[str]
 ) -> dict[str, dict[str, object]]:
     tables, heads = [], {}
-    for name, (kind, centre, spread, error, unit) in HEADS.items():
+    for name in names:
+        kind, centre, spread, error, unit = HEADS[name]
         per_sample = 1 if kind == "graph" else 32
         size = samples * per_sample
         target = centre + spread * random.standard_normal(size)
