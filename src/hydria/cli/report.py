@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hydria.cli.runs import find_run
-from hydria.report import write_report
+from hydria.report.page import write_report
 
 app = typer.Typer(help="Draw the report of a run.")
 
