@@ -281,7 +281,17 @@ def test_float32_is_close_to_float64(model: nn.Module) -> None:
     assert_equal(double, [output.double() for output in single], torch.float32)
 
 
-@pytest.mark.parametrize("name", ["SchNet", "PAINN"])
+def test_half_precision_is_near(model: nn.Module) -> None:
+    batch = make_batch(crystal(), make_cluster()).to(dtype=torch.float32)
+    single = model.float()(batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = model(batch)
+    assert difference(single, [output.float() for output in half]) < 0.2
+    sum(output.float().sum() for output in half).backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("name", ["SchNet", "PAINN", "DimeNet"])
 def test_outputs_are_smooth_where_an_atom_crosses_the_cutoff(name: str) -> None:
     model = make_model(make_spec(name))
 

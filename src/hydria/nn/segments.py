@@ -19,6 +19,8 @@ from torch.nn import functional
 # beyond this ratio of padded to real rows the padding costs more than it saves
 MAX_PADDING = 8
 
+HALF = frozenset({torch.bfloat16, torch.float16})
+
 # the variance below which a standard deviation counts as zero, as in torch-geometric
 MIN_VARIANCE = 1e-5
 
@@ -102,10 +104,12 @@ class _Sum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, segments: Segments) -> Tensor:
         ctx.segments = segments
-        if summed_fast(values):
-            return bag_sum(values, segments.rows, segments.offsets)
-        total = values.new_zeros(segments.num_segments, *values.shape[1:])
-        return total.index_add_(0, segments.index, values)
+        # half precision would lose the small rows of a large sum
+        wide = values.float() if values.dtype in HALF else values
+        if summed_fast(wide):
+            return bag_sum(wide, segments.rows, segments.offsets).to(values.dtype)
+        total = wide.new_zeros(segments.num_segments, *values.shape[1:])
+        return total.index_add_(0, segments.index, wide).to(values.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:

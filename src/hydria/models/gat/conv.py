@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hydria.models.gat.attention import edge_logits, weighted_sum
 from hydria.models.state import Geometry, NodeState
 from hydria.nn.edges import Edges
 from hydria.nn.segments import segment_mean, segment_min_max, segment_sum
@@ -59,21 +60,22 @@ class GATConv(nn.Module):
     def forward(self, nodes: NodeState, edges: Edges, geometry: Geometry) -> NodeState:
         """Convolve (N, in_dim) features."""
         at_source, at_target = self.source(nodes.x), self.target(nodes.x)  # (N, heads·width)
-        from_source = edges.from_source(at_source)
-        joined = from_source + edges.by_target.spread(at_target)  # (E, heads·width)
         own = at_source + at_target
+        from_edge = None
         if self.edge is not None and edges.features is not None:
-            joined = joined + self.edge(edges.features)
+            from_edge = (edges.features, self.edge.weight)
             own = own + self.edge(segment_mean(edges.features, edges.by_target))
-        alpha, own_alpha = self._attention(self._logits(joined), self._logits(own), edges)
-        messages = from_source.view(-1, *self.shape) * alpha.unsqueeze(2)
-        summed = segment_sum(messages, edges.by_target)
-        summed = summed + at_source.view(-1, *self.shape) * own_alpha.unsqueeze(2)
+        logits = edge_logits(
+            at_source, at_target, self.attention[0], from_edge, edges, self.negative_slope
+        )
+        alpha, own_alpha = self._attention(logits, self._own_logits(own), edges)
+        values = at_source.view(-1, *self.shape)
+        summed = weighted_sum(alpha, values, edges) + values * own_alpha.unsqueeze(2)
         out = summed.flatten(1) if self.concat else summed.mean(1)
         return NodeState(out + self.bias, nodes.equivariant)
 
-    def _logits(self, joined: Tensor) -> Tensor:
-        """(rows, heads·width) → (rows, heads)."""
+    def _own_logits(self, joined: Tensor) -> Tensor:
+        """(N, heads·width) → (N, heads)."""
         active = functional.leaky_relu(joined, self.negative_slope)
         return (active.view(-1, *self.shape) * self.attention).sum(2)
 
