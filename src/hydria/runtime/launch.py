@@ -14,6 +14,8 @@ from hydria.core.errors import LaunchError
 Env = Mapping[str, str]
 # Slurm numbers its special steps (batch, extern, interactive) from here.
 SLURM_SPECIAL_STEPS = 0xFFFF_FFF0
+# One name per launch, the same on all its ranks; the first that is set counts.
+LAUNCH_IDS = ("TORCHELASTIC_RUN_ID", "PMIX_NAMESPACE", "PALS_APID", "FLUX_JOB_ID", "PMI_JOBID")
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,20 @@ def in_slurm_step(env: Env) -> bool:
     """Whether this process is a task of an ordinary step: `srun`, not the batch script."""
     step = env.get("SLURM_STEP_ID") or env.get("SLURM_STEPID") or ""
     return "SLURM_PROCID" in env and step.isdigit() and int(step) < SLURM_SPECIAL_STEPS
+
+
+def launch_id(env: Mapping[str, str]) -> str:
+    """A name that ranks of one launch share and, as far as possible, others do not."""
+    for name in LAUNCH_IDS:
+        if env.get(name):
+            return _file_name(env[name])
+    if env.get("SLURM_JOB_ID"):
+        return _file_name(f"{env['SLURM_JOB_ID']}.{env.get('SLURM_STEP_ID', '')}")
+    return "ranks"
+
+
+def _file_name(text: str) -> str:
+    return "".join(char if char.isalnum() or char in ".-" else "_" for char in text)
 
 
 def _has(*names: str) -> Callable[[Env], bool]:

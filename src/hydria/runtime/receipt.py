@@ -7,23 +7,18 @@ import json
 import os
 import platform
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from hydria._version import __version__
 from hydria.runtime import collectives
 from hydria.runtime.environment import Environment, recorded
 from hydria.runtime.process_group import World
-
-PACKAGES = ("torch", "torch-geometric", "numpy", "vesin", "ase", "adios2", "mpi4py", "pydantic")
+from hydria.runtime.versions import git_revision, versions
 
 
 def make_receipt(
@@ -59,33 +54,6 @@ def config_hash(config: Mapping[str, Any]) -> str:
     """SHA-256 of a config, the same whatever the order of its keys."""
     text = json.dumps(config, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """Versions of this package, of Python and of what computes."""
-    found = {"hydria": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    for name in ("cuda", "hip"):
-        if getattr(torch.version, name, None):
-            found[name] = getattr(torch.version, name)
-    return found
-
-
-def git_revision() -> str | None:
-    """Revision of the checkout this package runs from, `-dirty` when changed; None elsewhere."""
-    root = Path(__file__).resolve().parents[3]
-    if not (root / ".git").exists():
-        return None
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() or None
 
 
 def _placement(world: World) -> dict[str, Any]:

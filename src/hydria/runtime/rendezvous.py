@@ -23,15 +23,13 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from hydria.core.errors import LaunchError
 from hydria.core.files import write_json_atomic
 from hydria.runtime.environment import Environment
-from hydria.runtime.launch import Ranks
+from hydria.runtime.launch import Ranks, launch_id
 
 Store = Any  # torch does not tell type checkers about its stores
 TIMEOUT_S = 120.0
 PROBE_S = 3.0
 POLL_S = 0.05
 DEFAULT_PORT = 29500
-# One name per launch, the same on all its ranks; the first that is set counts.
-LAUNCH_IDS = ("PMIX_NAMESPACE", "PALS_APID", "FLUX_JOB_ID", "PMI_JOBID")
 
 
 def rendezvous(
@@ -93,20 +91,6 @@ def _tcp_store(host: str, port: int, ranks: Ranks, serves: bool, timeout_s: floa
     )
     store.set_timeout(timedelta(seconds=max(timeout_s, 300)))
     return store
-
-
-def launch_id(env: Mapping[str, str]) -> str:
-    """A name that ranks of one launch share and, as far as possible, others do not."""
-    for name in LAUNCH_IDS:
-        if env.get(name):
-            return _file_name(env[name])
-    if env.get("SLURM_JOB_ID"):
-        return _file_name(f"{env['SLURM_JOB_ID']}.{env.get('SLURM_STEP_ID', '')}")
-    return "ranks"
-
-
-def _file_name(text: str) -> str:
-    return "".join(char if char.isalnum() or char in ".-" else "_" for char in text)
 
 
 def _publish_or_find(ranks: Ranks, env: Mapping[str, str], folder: Path, timeout_s: float) -> Store:

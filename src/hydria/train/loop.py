@@ -18,9 +18,9 @@ from hydria.core.errors import CheckpointError, HydriaError
 from hydria.runtime import collectives
 from hydria.runtime.environment import Environment
 from hydria.runtime.process_group import World
-from hydria.runtime.receipt import versions
 from hydria.runtime.status import State, write_status
 from hydria.runtime.stop import StopRequest
+from hydria.runtime.versions import versions
 from hydria.train import checkpoint as checkpoints
 from hydria.train.early_stop import EarlyStop
 from hydria.train.optim import full_state

@@ -11,8 +11,8 @@ import pytest
 
 from hydria.core.errors import LaunchError
 from hydria.runtime.environment import read_environment
-from hydria.runtime.launch import Ranks
-from hydria.runtime.rendezvous import forget, launch_id, rendezvous
+from hydria.runtime.launch import Ranks, launch_id
+from hydria.runtime.rendezvous import forget, rendezvous
 
 
 def meet(rank: int, folder: Path, env: dict[str, str], timeout_s: float = 20) -> str:
