@@ -7,7 +7,7 @@ from hydria.config.run import RunConfig
 from hydria.core.errors import Problem
 
 # Architectures that have options and no model yet; a test compares them with the models.
-WITHOUT_MODEL = frozenset({"DimeNet", "MACE"})
+WITHOUT_MODEL = frozenset({"MACE"})
 # Those whose model cannot update vector features yet.
 WITHOUT_VECTORS = frozenset({"SchNet"})
 

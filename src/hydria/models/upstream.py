@@ -4,6 +4,7 @@ A rule is a regular expression for a whole name and what to write instead; None 
 What all architectures share is here; each one's own rules are in its `upstream` module, which holds
 
 - ``CONV_RULES``: names within one convolution; a replacement that starts with ``/`` leaves it;
+- optionally ``NUMBERED_MODULES``: whether these names keep upstream's ``module_<number>.``;
 - ``MODEL_RULES``: other names of the architecture;
 - optionally ``adapt(state) -> state``: changes of values, after renaming;
 - optionally ``adapt_spec(spec) -> spec``: what upstream builds where it ignores the config.
@@ -28,7 +29,7 @@ Rules = Iterable[tuple[str, str | None]]
 State = dict[str, Tensor]
 
 BRANCH = r"(branch-\d+)"
-CONV = r"(?:module_\d+\.)(?P<inner>.+)"
+CONV = r"(?P<inner>module_\d+\..+)"
 
 SHARED_RULES: Rules = (
     (r"feature_layers\.(\d+)\.module\.(\w+)", r"norms.\1.\2"),
@@ -81,6 +82,8 @@ def _renamed(name: str, spec: ModelSpec, own: ModuleType) -> str | None:
     place = _conv_place(name, spec)
     if place:
         prefix, inner = place
+        if not getattr(own, "NUMBERED_MODULES", False):
+            inner = inner.partition(".")[2]
         new = _applied(own.CONV_RULES, inner)
         if new is None:
             return None

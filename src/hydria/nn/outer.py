@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from hydria.nn.edges import Edges
+from hydria.nn.functions import applied
 
 # numbers gathered at a time: a megabyte in float32
 CHUNK_SIZE = 1 << 18
@@ -77,9 +78,7 @@ class OuterSums:
 
     def _sum(self, left: Tensor, right: Tensor, at_source: bool) -> Tensor:
         if self.grouped:
-            # products promote by themselves, matrix products do not (autocast mixes precisions)
-            dtype = torch.promote_types(left.dtype, right.dtype)
-            return _applied(_Sum, left.to(dtype), right.to(dtype), self, at_source)
+            return applied(_Sum, left, right, self, at_source)
         right = self.edges.from_source(right) if at_source else right
         products = left.unsqueeze(2) * right.unsqueeze(1)  # (E, K, C)
         total = products.new_zeros(self.edges.num_nodes, *products.shape[1:])
@@ -88,11 +87,6 @@ class OuterSums:
     def rows(self, edges: Tensor, at_source: bool) -> Tensor:
         """The rows of the right-hand side that belong to some edges."""
         return self.edges.source.index_select(0, edges) if at_source else edges
-
-
-def _applied(function: type[torch.autograd.Function], *inputs: Any) -> Tensor:
-    output: Tensor = function.apply(*inputs)  # type: ignore[no-untyped-call]
-    return output
 
 
 class _Sum(torch.autograd.Function):
@@ -114,9 +108,9 @@ class _Sum(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         left, right = ctx.saved_tensors
         rest = (ctx.sums, ctx.at_source)
-        to_left = _applied(_Left, right, grads[0], *rest) if ctx.needs_input_grad[0] else None
+        to_left = applied(_Left, right, grads[0], *rest) if ctx.needs_input_grad[0] else None
         to_right = (
-            _applied(_Right, left, grads[0], right, *rest) if ctx.needs_input_grad[1] else None
+            applied(_Right, left, grads[0], right, *rest) if ctx.needs_input_grad[1] else None
         )
         return to_left, to_right, None, None
 
@@ -141,9 +135,9 @@ class _Left(torch.autograd.Function):
         right, form = ctx.saved_tensors
         rest = (ctx.sums, ctx.at_source)
         to_right = (
-            _applied(_Right, grads[0], form, right, *rest) if ctx.needs_input_grad[0] else None
+            applied(_Right, grads[0], form, right, *rest) if ctx.needs_input_grad[0] else None
         )
-        to_form = _applied(_Sum, grads[0], right, *rest) if ctx.needs_input_grad[1] else None
+        to_form = applied(_Sum, grads[0], right, *rest) if ctx.needs_input_grad[1] else None
         return to_right, to_form, None, None
 
 
@@ -169,6 +163,6 @@ class _Right(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         left, form = ctx.saved_tensors
         rest = (ctx.sums, ctx.at_source)
-        to_left = _applied(_Left, grads[0], form, *rest) if ctx.needs_input_grad[0] else None
-        to_form = _applied(_Sum, left, grads[0], *rest) if ctx.needs_input_grad[1] else None
+        to_left = applied(_Left, grads[0], form, *rest) if ctx.needs_input_grad[0] else None
+        to_form = applied(_Sum, left, grads[0], *rest) if ctx.needs_input_grad[1] else None
         return to_left, to_form, None, None, None

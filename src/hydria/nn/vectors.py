@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hydria.nn.edges import Edges
+from hydria.nn.functions import applied
 
 # numbers gathered at a time on a CPU, so that they stay in the cache: a megabyte in float32
 CHUNK_SIZE = 1 << 18
@@ -25,14 +26,7 @@ def carried_vectors(vectors: Tensor, gates: Tensor, edges: Edges) -> Tensor:
     Returns:
         (N, 3, C).
     """
-    dtype = torch.promote_types(vectors.dtype, gates.dtype)
-    ends = (edges.source, edges.target)
-    return _applied(_Carried, vectors.to(dtype), gates.to(dtype), *ends)
-
-
-def _applied(function: type[torch.autograd.Function], *inputs: Any) -> Tensor:
-    output: Tensor = function.apply(*inputs)  # type: ignore[no-untyped-call]
-    return output
+    return applied(_Carried, vectors, gates, edges.source, edges.target)
 
 
 def _chunks(num_edges: int, like: Tensor) -> Iterator[slice]:
@@ -60,9 +54,9 @@ class _Carried(torch.autograd.Function):
         vectors, gates, start, end = ctx.saved_tensors
         to_vectors = to_gates = None
         if ctx.needs_input_grad[0]:
-            to_vectors = _applied(_Carried, grads[0].contiguous(), gates, end, start)
+            to_vectors = applied(_Carried, grads[0].contiguous(), gates, end, start)
         if ctx.needs_input_grad[1]:
-            to_gates = _applied(_Products, vectors, grads[0], start, end)
+            to_gates = applied(_Products, vectors, grads[0], start, end)
         return to_vectors, to_gates, None, None
 
 
@@ -84,7 +78,7 @@ class _Products(torch.autograd.Function):
         first, second, start, end = ctx.saved_tensors
         to_first = to_second = None
         if ctx.needs_input_grad[0]:
-            to_first = _applied(_Carried, second.contiguous(), grads[0], end, start)
+            to_first = applied(_Carried, second.contiguous(), grads[0], end, start)
         if ctx.needs_input_grad[1]:
-            to_second = _applied(_Carried, first, grads[0], start, end)
+            to_second = applied(_Carried, first, grads[0], start, end)
         return to_first, to_second, None, None

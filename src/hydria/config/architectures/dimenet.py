@@ -28,3 +28,5 @@ class DimeNet(Architecture):
     """Spherical basis functions."""
     envelope_exponent: Count = 5
     """Exponent of the smooth cutoff."""
+    width_of_input: bool = False
+    """Messages as wide as the features that enter a layer, as in HydraGNN; else hidden_dim."""
