@@ -153,12 +153,14 @@ class _Run:
             self.stop.clear_left_over()
             write_status(self.run_dir, "running")
         self._write_receipt()
-        workload = load_workload(self.config.workload)
+        workload = self.request.workload or load_workload(self.config.workload)
         task = self._open(workload, preparing)
         trainer = Trainer(
             task, settings, self.world, self.run_dir, self.stop, self.environment, self.observers
         )
         self._restore(trainer)
+        if self.request.adjust is not None:
+            self.request.adjust(trainer)
         outcome = trainer.fit()
         if outcome.state == "stopped":
             return self._stopped(outcome, trainer)
