@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hydria.nn.edges import Edges
-from hydria.nn.segments import segment_mean_std, segment_min_max
+from hydria.nn.statistics import segment_statistics
 
 NUM_AGGREGATES = 4
 
@@ -24,8 +24,7 @@ def aggregates(messages: Tensor, edges: Edges, offset: Tensor | None = None) -> 
     Returns:
         (N, 4·C); zero for nodes without neighbours.
     """
-    mean, std = segment_mean_std(messages, edges.by_target)
-    smallest, largest = segment_min_max(messages, edges.by_target)
+    mean, std, smallest, largest = segment_statistics(messages, edges.by_target)
     if offset is not None:
         offset = offset * (edges.by_target.counts > 0).to(offset.dtype).unsqueeze(1)
         mean, smallest, largest = mean + offset, smallest + offset, largest + offset
