@@ -281,6 +281,21 @@ def test_float32_is_close_to_float64(model: nn.Module) -> None:
     assert_equal(double, [output.double() for output in single], torch.float32)
 
 
+def test_deterministic_algorithms_repeat_a_step_to_the_bit(model: nn.Module) -> None:
+    batch = make_batch(crystal(), make_cluster()).to(dtype=torch.float32)
+    model.float()
+    gradients = []
+    torch.use_deterministic_algorithms(True)
+    try:
+        for _ in range(2):
+            model.zero_grad()
+            sum(output.square().sum() for output in model(batch)).backward()
+            gradients.append([parameter.grad.clone() for parameter in model.parameters()])
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
 def test_half_precision_is_near(model: nn.Module) -> None:
     batch = make_batch(crystal(), make_cluster()).to(dtype=torch.float32)
     single = model.float()(batch)
