@@ -60,6 +60,7 @@ def command(
         else:
             code = _as_one_rank(loaded, folder, data_root(data), resume, force)
     except KeyboardInterrupt:
+        print("hydria: interrupted before a checkpoint could be written", file=sys.stderr)
         code = INTERRUPTED
     raise typer.Exit(code)
 

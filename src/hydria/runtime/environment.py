@@ -37,6 +37,22 @@ RECORDED_PREFIXES = (
 )
 RECORDED_NAMES = frozenset({"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK"})
 SECRET_MARKS = ("SECRET", "TOKEN", "PASSWORD", "JWT", "CREDENTIAL", "API_KEY", "MUNGE")
+# Upstream's way to say that graphs differ in size; here they always may.
+WITHOUT_NEED = frozenset({"HYDRAGNN_USE_VARIABLE_GRAPH_SIZE"})
+# Read by the job script and by the installer, not by a run.
+OF_SCRIPTS = frozenset({"HYDRAGNN_ROOT", "HYDRAGNN_DIR", "HYDRAGNN_SRC", "HYDRAGNN_SYSTEM"})
+HONOURED = frozenset(
+    {
+        "HYDRAGNN_BACKEND",
+        "HYDRAGNN_MASTER_ADDR",
+        "HYDRAGNN_MASTER_PORT",
+        "HYDRAGNN_AGGR_BACKEND",
+        "HYDRAGNN_NUM_WORKERS",
+        "HYDRAGNN_MAX_NUM_BATCH",
+        "HYDRAGNN_VALTEST",
+    }
+)
+OFF = ("", "0")
 
 
 @dataclass(frozen=True)
@@ -76,6 +92,13 @@ def read_environment(env: Env) -> Environment:
         max_num_batch=_integer(env, "HYDRAGNN_MAX_NUM_BATCH", 1, 2**31),
         valtest=_integer(env, "HYDRAGNN_VALTEST", 0, 1) != 0,
     )
+
+
+def without_effect(env: Env) -> list[str]:
+    """HYDRAGNN_* variables that are set to something, and that a run does not look at."""
+    known = HONOURED | WITHOUT_NEED | OF_SCRIPTS
+    names = (name for name in env if name.startswith("HYDRAGNN_") and name not in known)
+    return sorted(name for name in names if env[name] not in OFF)
 
 
 def recorded(env: Env) -> dict[str, str]:

@@ -19,7 +19,7 @@ from hydria.core.errors import ConfigError, HydriaError, LaunchError, Problem
 from hydria.core.files import write_json_atomic
 from hydria.runtime import collectives, process_group
 from hydria.runtime.determinism import set_deterministic
-from hydria.runtime.environment import Environment, read_environment
+from hydria.runtime.environment import Environment, read_environment, without_effect
 from hydria.runtime.launch import detect_ranks
 from hydria.runtime.process_group import World
 from hydria.runtime.receipt import make_receipt
@@ -39,7 +39,7 @@ Preparing = Callable[[], AbstractContextManager[Progress]]
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EXIT_FINISHED, EXIT_STOPPED, EXIT_NOTHING_SAVED = 0, 75, 130
 # What a lost connection looks like; the ranks behind it failed for a reason of their own.
-LOST = ("gloo", "nccl", "connection closed", "connection reset", "broken pipe")
+LOST = ("gloo", "nccl", "connection", "broken pipe")
 
 
 @contextmanager
@@ -175,6 +175,8 @@ class _Run:
             write_json_atomic(self.run_dir / "receipt.json", receipt)
             for warning in self.request.loaded.warnings:
                 log.warning("%s", warning)
+            for name in without_effect(self.env):
+                log.warning("%s=%s has no effect on this run", name, self.env[name])
 
     def _open(self, workload: Workload, preparing: Preparing) -> Task:
         root = self.request.data_root

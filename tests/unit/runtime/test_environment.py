@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from hydria.core.errors import LaunchError
-from hydria.runtime.environment import Environment, read_environment, recorded
+from hydria.runtime.environment import (
+    HONOURED,
+    Environment,
+    read_environment,
+    recorded,
+    without_effect,
+)
 
 
 def test_nothing_set_means_defaults() -> None:
@@ -56,3 +62,13 @@ def test_receipt_keeps_what_explains_a_run_and_no_secret() -> None:
     }  # fmt: skip
     kept = {"HYDRAGNN_NUM_WORKERS", "NCCL_DEBUG", "RANK", "SLURM_JOB_ID"}
     assert set(recorded(env)) == kept
+
+
+def test_variables_without_effect_are_named() -> None:
+    env = dict.fromkeys(HONOURED, "1") | {
+        "HYDRAGNN_USE_VARIABLE_GRAPH_SIZE": "1",
+        "HYDRAGNN_USE_ddstore": "0",
+        "HYDRAGNN_USE_FSDP": "1",
+        "HYDRAGNN_NUM_WORKER": "4",
+    }
+    assert without_effect(env) == ["HYDRAGNN_NUM_WORKER", "HYDRAGNN_USE_FSDP"]

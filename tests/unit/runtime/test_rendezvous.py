@@ -6,6 +6,7 @@ import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,12 @@ from hydria.runtime.launch import Ranks, launch_id
 from hydria.runtime.rendezvous import forget, rendezvous
 
 
-def meet(rank: int, folder: Path, env: dict[str, str], timeout_s: float = 20) -> str:
+def meet(rank: int, folder: Path, env: dict[str, str], timeout_s: float = 20) -> tuple[str, Any]:
+    """What the other rank says, and the store: that of rank 0 must outlive the other's."""
     ranks = Ranks(rank, 2, rank, 2, 0, "test")
     store = rendezvous(ranks, env, read_environment(env), folder, timeout_s)
     store.set(f"from {rank}", "hello")
-    return store.get(f"from {1 - rank}").decode()
+    return str(store.get(f"from {1 - rank}").decode()), store
 
 
 def free_port() -> int:
@@ -30,7 +32,8 @@ def free_port() -> int:
 
 def both(folder: Path, env: dict[str, str]) -> list[str]:
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda rank: meet(rank, folder, env), (1, 0)))
+        met = list(pool.map(lambda rank: meet(rank, folder, env), (1, 0)))
+    return [said for said, _ in met]
 
 
 def test_ranks_meet_through_a_shared_folder_and_leave_nothing(tmp_path: Path) -> None:

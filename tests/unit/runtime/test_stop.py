@@ -24,6 +24,16 @@ def test_a_signal_raises_the_flag_and_nothing_else(tmp_path: Path, number: signa
     assert signal.getsignal(number) is before
 
 
+def test_what_was_ignored_before_stays_ignored(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
+    try:
+        with StopRequest(tmp_path) as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop.requested()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_second_ctrl_c_interrupts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with StopRequest(tmp_path) as stop:
         os.kill(os.getpid(), signal.SIGINT)
