@@ -6,8 +6,9 @@ import sys
 
 import harness
 import numpy as np
-from tests.support.graphs import random_store
 from torch_geometric.data import Batch
+
+from tests.support.graphs import random_store
 
 TARGETS_S = {216: 120e-6, 1300: 500e-6}  # by edges per graph
 

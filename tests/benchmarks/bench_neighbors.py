@@ -10,9 +10,9 @@ import harness  # first: it fixes the number of threads
 import ase
 import ase.neighborlist
 import numpy as np
-from tests.support.graphs import make_crystal
 
 from hydria.graph.neighbors import radius_graphs
+from tests.support.graphs import make_crystal
 
 NUM_STRUCTURES = 1000
 NUM_FOR_ASE = 20

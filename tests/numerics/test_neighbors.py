@@ -6,9 +6,9 @@ import ase
 import ase.neighborlist
 import numpy as np
 import pytest
-from tests.support.graphs import make_cluster, make_crystal
 
 from hydria.graph.neighbors import radius_graph, radius_graphs
+from tests.support.graphs import make_cluster, make_crystal
 
 DISTANCE_TOLERANCE_A = 1e-10
 

@@ -4,11 +4,11 @@ import time
 import numpy as np
 import pytest
 import torch
-from tests.support.graphs import random_store
 
 from hydria.core.errors import DataError
 from hydria.data.loaders import BatchLoader
 from hydria.data.samplers import GlobalBatches
+from tests.support.graphs import random_store
 
 
 def loader_threads():

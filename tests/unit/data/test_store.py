@@ -5,11 +5,11 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from tests.support.graphs import random_store
 from torch_geometric.data import Data
 
 from hydria.core.errors import DataError
 from hydria.data.store import GraphStore
+from tests.support.graphs import random_store
 
 
 def assert_same(one, other):

@@ -4,11 +4,11 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from tests.support.graphs import random_store
 from torch_geometric.data import Batch
 
 from hydria.core.errors import GraphError
 from hydria.graph.batch import GraphBatch
+from tests.support.graphs import random_store
 
 
 def test_batch_equals_torch_geometric():
