@@ -166,10 +166,24 @@ def test_run_that_is_not_finished_is_resumed(stage: Stage, state: str) -> None:
     assert stage.calls()[-1].endswith("--resume")
 
 
-def test_finished_run_is_left_to_the_trainer(stage: Stage) -> None:
-    stage.left_behind("finished")
-    stage.run("local", "finished")
-    assert not stage.calls()[-1].endswith("--resume")
+def test_finished_run_is_shown_and_not_begun_again(stage: Stage) -> None:
+    assert stage.run("local", "finished")[0] == 0
+    code, output = stage.run("local", "finished")
+    assert code == 0, output
+    assert stage.calls()[-1] == f"hydria report {stage.run_dir} --table"
+    assert len([call for call in stage.calls() if "hydria train" in call]) == 1
+    assert "holds a finished run of this config: nothing is left to do" in output
+    assert f"report: {stage.run_dir}/report.html" in output
+    assert "to train anew, give another --run-dir" in output
+
+
+def test_finished_run_of_another_config_is_not_taken_for_this_one(stage: Stage) -> None:
+    assert stage.run("local", "finished")[0] == 0
+    config = stage.run_dir / "job/small.json"
+    config.write_text(config.read_text().replace('"num_epoch": 3', '"num_epoch": 2'))
+    code, output = stage.run("local", "finished")
+    assert code == 2
+    assert "holds a finished run of another config. Hint: give another --run-dir" in output
 
 
 @pytest.mark.parametrize(("trainer", "code"), [("failed", 2), ("crashed", 139), ("fails", 2)])

@@ -70,6 +70,7 @@ def _context(plan: Plan, scheduler: Scheduler) -> dict[str, object]:
         "image": shlex.quote(plan.image.value) if plan.image.value else "",
         "venv": shlex.quote(plan.venv.value) if plan.venv.value else "",
         "install_hint": INSTALL_HINT,
+        "results_line": _joined(container_words(plan), 'hydria report "$run_dir" --table'),
         "prepare_line": prepare_line(plan),
         "launch_line": launch_line(plan),
         "directories": directories_line(plan),

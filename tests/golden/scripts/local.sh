@@ -31,7 +31,7 @@ export HYDRIA_DATA="$data_root"
 command -v hydria > /dev/null || die 'hydria is not installed here: give --image, or --venv DIR of an environment that has it'
 
 # ---- the config, as resolved when this script was written ------------------------------------
-cat > "$config" << 'HYDRIA_CONFIG'
+cat > "$config.new" << 'HYDRIA_CONFIG'
 {
   "Dataset": {
     "name": "small",
@@ -100,6 +100,27 @@ cat > "$config" << 'HYDRIA_CONFIG'
 }
 HYDRIA_CONFIG
 
+# The truth about a run is its status.json; launchers lose exit codes.
+of_status() {
+    [ ! -e "$run_dir/status.json" ] || sed -n "s/^ *\"$1\": *\"*\([a-z0-9]*\).*/\1/p" "$run_dir/status.json"
+}
+
+# ---- a run that is finished is not begun again -----------------------------------------------
+if [ "$(of_status state)" = finished ]; then
+    anew='give another --run-dir (make: RUN_DIR=...), or remove that folder'
+    if [ -e "$config" ] && ! cmp -s -- "$config" "$config.new"; then
+        rm -f -- "$config.new"
+        die "$run_dir holds a finished run of another config. Hint: $anew"
+    fi
+    rm -f -- "$config.new"
+    say "$run_dir holds a finished run of this config: nothing is left to do"
+    hydria report "$run_dir" --table || true
+    say "report: $run_dir/report.html"
+    say "to train anew, $anew"
+    exit 0
+fi
+mv -f -- "$config.new" "$config"
+
 # ---- stop protocol: the file STOP asks the trainer for a checkpoint --------------------------
 signalled=no
 preparing=
@@ -123,11 +144,6 @@ on_cancel() {
 }
 trap on_cancel TERM INT HUP
 rm -f -- "$run_dir/STOP"
-
-# The truth about a run is its status.json; launchers lose exit codes.
-of_status() {
-    [ ! -e "$run_dir/status.json" ] || sed -n "s/^ *\"$1\": *\"*\([a-z0-9]*\).*/\1/p" "$run_dir/status.json"
-}
 
 # Traps interrupt `wait`; a job that was waited for already gives 127.
 wait_for() {

@@ -34,6 +34,14 @@ def test_report_opens_a_browser_when_asked(runs: Path, monkeypatch: pytest.Monke
     assert opened == [(runs / "lsms" / "report.html").as_uri()]
 
 
+def test_report_prints_the_table_alone(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        run(["report", "lsms", "--table"])
+    assert done.value.code == 0
+    assert "RMSE" in capsys.readouterr().out
+    assert not (runs / "lsms" / "report.html").exists()
+
+
 def test_report_of_no_run_names_the_nearest(runs: Path) -> None:
     with pytest.raises(HydriaError, match=r"runs/lmss: .*Hint: did you mean 'runs/lsms'\?"):
         run(["report", "runs/lmss"])
