@@ -49,11 +49,14 @@ def write_status(
     exit_code: int | None = None,
 ) -> Status:
     """Replace the status of `run_dir`, whole or not at all."""
-    now = round(time.time(), 3)
-    host, pid = socket.gethostname(), os.getpid()
-    status = Status(state, step, epoch, reason, pid, host, now, exit_code)
+    status = _now(state, step, epoch, reason, exit_code)
     write_json_atomic(run_dir / NAME, asdict(status))
     return status
+
+
+def _now(state: State, step: int, epoch: int, reason: str, exit_code: int | None) -> Status:
+    now = round(time.time(), 3)
+    return Status(state, step, epoch, reason, os.getpid(), socket.gethostname(), now, exit_code)
 
 
 def read_status(run_dir: Path) -> Status | None:
@@ -74,7 +77,14 @@ def write_failure(run_dir: Path, reason: str, exit_code: int, rank: int = 0) -> 
         return
     step, epoch = (before.step, before.epoch) if before else (0, 0)
     where = f"rank {rank}: {reason}" if rank else reason
-    write_status(run_dir, "failed", step=step, epoch=epoch, reason=where, exit_code=exit_code)
+    status = _now("failed", step, epoch, where, exit_code)
+    try:
+        write_json_atomic(run_dir / NAME, asdict(status))
+    except OSError:
+        # on a full disk there is room for it only where the old one stands
+        with (run_dir / NAME).open("r+", encoding="utf-8") as stream:
+            stream.write(json.dumps(asdict(status), indent=2) + "\n")
+            stream.truncate()
 
 
 def is_alive(status: Status) -> bool:

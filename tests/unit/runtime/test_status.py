@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from hydria.runtime import status as statuses
 from hydria.runtime.status import is_alive, read_status, write_failure, write_status
 
 
@@ -52,3 +56,16 @@ def test_a_process_that_ended_is_not_alive(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", "pass"])
     child.wait(30)
     assert not is_alive(replace(write_status(tmp_path, "running"), pid=child.pid))
+
+
+def test_failure_is_told_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_status(tmp_path, "running", step=3)
+
+    def full(path: Path, value: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(statuses, "write_json_atomic", full)
+    write_failure(tmp_path, "no room", 2)
+    status = read_status(tmp_path)
+    assert status is not None
+    assert (status.state, status.reason, status.step) == ("failed", "no room", 3)
