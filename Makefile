@@ -20,7 +20,7 @@ export OMP_NUM_THREADS ?= 1
 .PHONY: help install run test test-nightly job submit image containers-lock check format golden bench clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 install: $(INSTALLED) ## create .venv and install Hydria with all that training and tests need
 

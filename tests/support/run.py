@@ -16,16 +16,13 @@ def _prepare_system() -> bool:
     """Say and install what is missing; False if it cannot be had."""
     lacking = unavailable()
     for name, programs in lacking.items():
-        print(
-            f"{name}: {', '.join(programs)} not found; Debian packages: "
-            f"{' '.join(PARTS[name].packages)}"
-        )
+        print(f"{name}: {', '.join(programs)} not found; comes with: {PARTS[name].source()}")
     if not lacking:
         print("system parts: all there (" + ", ".join(PARTS) + ")")
         return True
     if os.geteuid() != 0:
-        packages = " ".join(sorted({p for name in lacking for p in PARTS[name].packages}))
-        print(f"Hint: as root, apt-get install {packages}; then run this again", file=sys.stderr)
+        sources = " ".join(PARTS[name].source() for name in lacking)
+        print(f"Hint: as root, install {sources}; then run this again", file=sys.stderr)
         return False
     try:
         install(lacking)

@@ -7,14 +7,26 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
 class SystemPart:
-    """Programs that must be found, and the Debian packages that bring them."""
+    """Programs that must be found, and what brings them.
+
+    Attributes:
+        packages: of Debian 12.
+        installer: a script for what Debian 12 does not have; it runs after the packages.
+    """
 
     programs: tuple[str, ...]
-    packages: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    installer: Path | None = None
+
+    def source(self) -> str:
+        """What brings the programs, for people."""
+        script = [str(self.installer)] if self.installer else []
+        return " ".join([*self.packages, *script])
 
     def missing(self) -> list[str]:
         """The programs that are not here; daemons live in sbin, which users' PATH may lack."""
@@ -28,6 +40,13 @@ PARTS = {
         programs=("sbatch", "srun", "slurmctld", "slurmd", "munged"),
         packages=("slurm-wlm", "munge"),
     ),
+    "apptainer": SystemPart(
+        programs=("apptainer", "mksquashfs", "debootstrap"),
+        packages=("python3",),
+        installer=Path(__file__).parent / "apptainer" / "install.sh",
+    ),
+    "buildah": SystemPart(programs=("buildah",), packages=("buildah",)),
+    "mpich": SystemPart(programs=("mpiexec.mpich",), packages=("mpich",)),
 }
 
 
@@ -37,12 +56,15 @@ def unavailable() -> dict[str, list[str]]:
 
 
 def install(names: Iterable[str]) -> None:
-    """Install the packages of the named parts with apt; CalledProcessError if that fails."""
-    packages = sorted({package for name in names for package in PARTS[name].packages})
+    """Install the named parts: packages with apt, then scripts; CalledProcessError if one fails."""
+    parts = [PARTS[name] for name in names]
+    packages = sorted({package for part in parts for package in part.packages})
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (
+    commands = [
         ["apt-get", "update", "-q"],
         ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages],
-    ):
+    ]
+    commands += [["bash", str(part.installer)] for part in parts if part.installer]
+    for command in commands:
         print("+ " + " ".join(command), flush=True)
         subprocess.run(command, check=True, env=environment, timeout=1200)

@@ -14,8 +14,9 @@ from hydria.core.errors import DeployError
 from hydria.core.files import write_text_atomic
 from hydria.deploy.images.base import BaseImage, base_image
 from hydria.deploy.images.build import Build, build_sif
-from hydria.deploy.images.container import read_facts
+from hydria.deploy.images.container import check_exists, read_facts
 from hydria.deploy.images.docker import build_docker
+from hydria.deploy.images.local_base import build_base
 from hydria.deploy.images.lock import locked_text, resolve
 from hydria.deploy.images.recipe import TEMPLATES, print_recipe, printed_name
 from hydria.deploy.images.sbom import sbom as bill_of_materials
@@ -83,12 +84,26 @@ def build(
     builder, suffix = BUILDERS[format_]
     stack = load_stack(name)
     target = output or Path(f"hydria-{name}{suffix}")
-    if target.exists() and not force:
-        raise DeployError(f"{target}: exists already. Hint: --force replaces it")
+    _check_free(target, force)
     start = base_image(base) if base else BaseImage("registry", stack.base.reference)
     builder(Build(stack, start, target, tuple(wheel or ()), torch_index, _say))
     print(f"{target}: {target.stat().st_size / 1e6:.0f} MB")
     print(f"check it with: hydria image verify {shlex.quote(str(target))}")
+
+
+@app.command()
+def base(
+    name: Name,
+    output: Annotated[Path | None, typer.Option(help="File; default base-STACK.sif.")] = None,
+    mirror: Annotated[str, typer.Option(help="Debian mirror; default: apt's own.")] = "",
+    force: Annotated[bool, typer.Option(help="Replace the file if it exists.")] = False,
+) -> None:
+    """Make a stack's base from a Debian mirror, where no registry can be reached."""
+    target = output or Path(f"base-{name}.sif")
+    _check_free(target, force)
+    build_base(load_stack(name), target, mirror, _say)
+    print(f"{target}: {target.stat().st_size / 1e6:.0f} MB")
+    print(f"use it with: hydria image build {name} --base {shlex.quote(str(target))}")
 
 
 @app.command()
@@ -131,6 +146,7 @@ def stage(
     here: Annotated[bool, typer.Option(help="That path is on this machine: copy now.")] = False,
 ) -> None:
     """Say what brings an image to a machine, and make it the default of `hydria job` there."""
+    check_exists(image)
     delivery = plan_delivery(image, load_site(site).site, to)
     for note in delivery.notes:
         print(f"# {note}")
@@ -159,6 +175,11 @@ def lock(
 
 def _stacks(names: list[str] | None) -> list[Stack]:
     return [load_stack(name) for name in names or stack_names()]
+
+
+def _check_free(target: Path, force: bool) -> None:
+    if target.exists() and not force:
+        raise DeployError(f"{target}: exists already. Hint: --force replaces it")
 
 
 def _say(line: str) -> None:

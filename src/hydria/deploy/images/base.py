@@ -36,6 +36,6 @@ def base_image(text: str) -> BaseImage:
     if text.startswith((".", "/", "~")) or path.suffix in {".sif", ".tar"}:
         raise DeployError(
             f"--base: expected an image file, a root file system or a registry name, got {text!r}, "
-            "which does not exist. Hint: containers/local-base.sh makes a base from a Debian mirror"
+            "which does not exist. Hint: hydria image base makes one from a Debian mirror"
         )
     return BaseImage("registry", text)

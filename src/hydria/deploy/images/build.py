@@ -61,17 +61,22 @@ def build_sif(build: Build) -> Path:
     find_apptainer()
     check_can_build()
     with workplace() as work, whole_or_nothing(build.output) as partial:
-        base = _sif_base(build.base, work)
-        recipe = print_recipe(build.stack, "sif", BOOTSTRAP[base.kind])
-        binds = write_context(build, "sif", recipe, work)
-        options = ["--fakeroot", *SQUASH]
-        options += [f"--bind={bind.source}:{bind.target}:ro" for bind in binds]
-        arguments = build.arguments() | {"BASE_IMAGE": base.place}
-        for name, value in arguments.items():
-            options += ["--build-arg", f"{name}={value}"]
+        options = prepare_sif(build, work)
         with contextlib.chdir(work / "context"):
             apptainer_build(partial, printed_name("sif"), options, build.say)
     return build.output
+
+
+def prepare_sif(build: Build, work: Path) -> list[str]:
+    """Fill `work/context`; returns the options with which `apptainer build` does the rest there."""
+    base = _sif_base(build.base, work)
+    recipe = print_recipe(build.stack, "sif", BOOTSTRAP[base.kind])
+    binds = write_context(build, "sif", recipe, work)
+    options = ["--fakeroot", *SQUASH]
+    options += [f"--bind={bind.source}:{bind.target}:ro" for bind in binds]
+    for name, value in (build.arguments() | {"BASE_IMAGE": base.place}).items():
+        options += ["--build-arg", f"{name}={value}"]
+    return options
 
 
 def _sif_base(base: BaseImage, work: Path) -> BaseImage:

@@ -33,10 +33,15 @@ class Facts:
     mpi: str
 
 
-def check_image(image: Path) -> None:
-    """DeployError when `image` is none, or none that this machine can run."""
+def check_exists(image: Path) -> None:
+    """DeployError when nothing is there."""
     if not image.exists():
         raise DeployError(f"{image}: no such image. Hint: hydria image build cpu --output {image}")
+
+
+def check_image(image: Path) -> None:
+    """DeployError when `image` is none, or none that this machine can run."""
+    check_exists(image)
     if image.is_dir():
         return
     made_for = architecture_of(image)

@@ -164,7 +164,7 @@ def print_recipe(stack: Stack, format_: Format, bootstrap: str = "docker") -> st
     """
     template, _ = TEMPLATES[format_]
     return str(
-        _templates()
+        templates()
         .get_template(template)
         .render(
             stack=stack,
@@ -184,7 +184,8 @@ def printed_name(format_: Format) -> str:
     return TEMPLATES[format_][1]
 
 
-def _templates() -> jinja2.Environment:
+def templates() -> jinja2.Environment:
+    """The templates of `containers/templates`, with strict variables."""
     import jinja2
 
     # [[ … ]], because Apptainer fills in {{ … }} itself when it builds
