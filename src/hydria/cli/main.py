@@ -17,6 +17,7 @@ COMMANDS = {
     "submit": ("hydria.cli.submit", "render a job script and hand it to the scheduler"),
     "image": ("hydria.cli.image", "build, verify and deliver container images"),
     "site": ("hydria.cli.site", "list, show and check machine descriptions"),
+    "doctor": ("hydria.cli.doctor", "check hosts, cores, devices, versions and file systems"),
     "config": ("hydria.cli.config", "check, show and start configs; print their schema"),
     "data": ("hydria.cli.data", "make or fetch data sets"),
     "prepare": ("hydria.cli.prepare", "raw files to a graph store"),

@@ -1,0 +1,95 @@
+"""What a check says, and what checks are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from hydria.doctor.facts import RankFacts
+from hydria.doctor.plan import PlannedJob
+
+
+class Verdict(StrEnum):
+    """`fault`: the job would fail or compute in the wrong place; `warning`: it would suffer."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAULT = "fault"
+
+
+class Finding(BaseModel):
+    """One thing that was seen, how it is judged, what to do about it, and on which ranks."""
+
+    model_config = ConfigDict(frozen=True)
+
+    check: str
+    verdict: Verdict
+    seen: str
+    advice: str = ""
+    ranks: tuple[int, ...] = ()
+
+
+class Said(BaseModel):
+    """A finding before it gets the name of its check."""
+
+    model_config = ConfigDict(frozen=True)
+
+    verdict: Verdict
+    seen: str
+    advice: str = ""
+    ranks: tuple[int, ...] = ()
+
+
+def ok(seen: str) -> Said:
+    return Said(verdict=Verdict.OK, seen=seen)
+
+
+def warning(seen: str, advice: str, ranks: Sequence[int] = ()) -> Said:
+    return Said(verdict=Verdict.WARNING, seen=seen, advice=advice, ranks=tuple(ranks))
+
+
+def fault(seen: str, advice: str, ranks: Sequence[int] = ()) -> Said:
+    return Said(verdict=Verdict.FAULT, seen=seen, advice=advice, ranks=tuple(ranks))
+
+
+class Seen(BaseModel):
+    """Everything that is judged.
+
+    Attributes:
+        ranks: what each rank saw, in rank order; those that did not answer are missing.
+        world_size: how many ranks there should be.
+        waited_s: how long the others were waited for.
+        meeting_error: why the ranks could not meet at all.
+        plan: the planned job.
+        purpose: train, prepare or predict: what must be installed; None asks for nothing.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    ranks: tuple[RankFacts, ...]
+    world_size: int = 1
+    waited_s: float = 0.0
+    meeting_error: str | None = None
+    plan: PlannedJob | None = None
+    purpose: str | None = None
+
+    @property
+    def first(self) -> RankFacts:
+        return self.ranks[0]
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        here = {facts.ranks.rank for facts in self.ranks}
+        return tuple(rank for rank in range(self.world_size) if rank not in here)
+
+    def nodes(self) -> dict[str, list[RankFacts]]:
+        """Ranks by the node they run on."""
+        found: dict[str, list[RankFacts]] = {}
+        for facts in self.ranks:
+            found.setdefault(facts.host.name, []).append(facts)
+        return found
+
+
+Check = Callable[[Seen], Iterator[Said]]
