@@ -16,6 +16,9 @@ from hydria.runtime.status import read_status
 from tests.integration.test_train import EPOCHS_FOREVER, wait_for_epoch
 from tests.support.runs import course, finish, make_tree, run_here, start, write_config
 
+# one folder for all, whatever the number of test workers
+pytestmark = pytest.mark.xdist_group("launchers")
+
 TORCHRUN = [
     sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone",
     "--no-python",

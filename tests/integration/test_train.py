@@ -19,6 +19,9 @@ from hydria.train.loop import Trainer
 from tests.support.raw_data import RAW
 from tests.support.runs import command, course, finish, make_tree, run_here, start, write_config
 
+# one folder for all, whatever the number of test workers
+pytestmark = pytest.mark.xdist_group("train")
+
 FILES = {
     "status.json", "metrics.jsonl", "results.json", "run.log", "checkpoints", "predictions",
     "tensorboard", "report.html", "receipt.json", "config.json", "spec.json", "summary.json",
