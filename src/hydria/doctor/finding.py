@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict
 from hydria.doctor.facts import RankFacts
 from hydria.doctor.plan import PlannedJob
 
+# Launchers that tell each rank the number of its node; for others it is worked out.
+NUMBERS_NODES = frozenset({"Slurm", "torchrun"})
+
 
 class Verdict(StrEnum):
     """`fault`: the job would fail or compute in the wrong place; `warning`: it would suffer."""
@@ -84,12 +87,17 @@ class Seen(BaseModel):
         here = {facts.ranks.rank for facts in self.ranks}
         return tuple(rank for rank in range(self.world_size) if rank not in here)
 
-    def nodes(self) -> dict[str, list[RankFacts]]:
-        """Ranks by the node they run on."""
-        found: dict[str, list[RankFacts]] = {}
+    def nodes(self) -> list[tuple[str, list[RankFacts]]]:
+        """Name of each node, and the ranks on it.
+
+        Several nodes of a test may be one machine; most launchers do not number nodes, and then
+        only the name tells.
+        """
+        found: dict[tuple[str, int], list[RankFacts]] = {}
         for facts in self.ranks:
-            found.setdefault(facts.host.name, []).append(facts)
-        return found
+            number = facts.ranks.node_rank if facts.ranks.source in NUMBERS_NODES else 0
+            found.setdefault((facts.host.name, number), []).append(facts)
+        return [(name, ranks) for (name, _), ranks in found.items()]
 
 
 Check = Callable[[Seen], Iterator[Said]]

@@ -75,6 +75,8 @@ def attend(folder: Path, rank: int, world_size: int, answer: object, timeout_s: 
         if number is None:
             return False
         if number not in answered:
+            if _verdict(folder, number):
+                return False  # a meeting that was over before this rank came
             with suppress(FileNotFoundError):  # an old meeting's folder that is being removed
                 write_json_atomic(folder / f"{number}.answer-{rank}", answer)
                 answered.add(number)

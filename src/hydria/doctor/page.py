@@ -47,7 +47,7 @@ def _head(seen: Seen) -> Iterator[str]:
 def _rank_table(seen: Seen) -> Iterator[str]:
     """A row per rank of a node; nodes whose rows are the same are told once."""
     patterns: dict[tuple[tuple[str, ...], ...], list[list[RankFacts]]] = {}
-    for ranks in seen.nodes().values():
+    for _, ranks in seen.nodes():
         rows = tuple(_row(facts) for facts in ranks)
         patterns.setdefault(rows, []).append(ranks)
     for rows, nodes in list(patterns.items())[:SHOWN_PATTERNS]:

@@ -56,7 +56,7 @@ def _missing(seen: Seen) -> str:
 def check_hosts(seen: Seen) -> Iterator[Said]:
     """Nodes of one job are alike."""
     kinds: dict[str, list[str]] = {}
-    for name, ranks in seen.nodes().items():
+    for name, ranks in seen.nodes():
         host = ranks[0].host
         limit = "" if host.cpu_limit is None else f", limited to {host.cpu_limit:g} cores' time"
         kind = f"{host.machine}, {host.cpu}, {host.hardware_threads} hardware threads{limit}"
@@ -78,7 +78,7 @@ def check_memory(seen: Seen) -> Iterator[Said]:
     """Each rank has some memory to work with, within the limits of the job."""
     tight = []
     least = None
-    for ranks in seen.nodes().values():
+    for _, ranks in seen.nodes():
         host = ranks[0].host
         usable = min(host.memory_available_mib, host.memory_limit_mib or host.memory_mib)
         least = usable if least is None else min(least, usable)

@@ -15,7 +15,7 @@ BIND_ADVICE = "bind them: srun -c N --cpu-bind=cores, mpiexec --cpu-bind"
 def check_binding(seen: Seen) -> Iterator[Said]:
     """Ranks of a node have cores of their own, or none is bound at all."""
     told: list[Said] = []
-    for name, ranks in seen.nodes().items():
+    for name, ranks in seen.nodes():
         told += _shared_cores(name, ranks)
     yield from told
     if not told:
@@ -49,7 +49,7 @@ def _cores_of(facts: RankFacts) -> int:
 def check_threads(seen: Seen) -> Iterator[Said]:
     """Threads and loader workers of the ranks fit on the cores they are bound to."""
     said = False
-    for name, ranks in seen.nodes().items():
+    for name, ranks in seen.nodes():
         cores = set().union(*(facts.binding.hardware_threads for facts in ranks))
         busy = sum((facts.binding.omp_threads or 0) + facts.binding.workers for facts in ranks)
         over = [facts.ranks.rank for facts in ranks if _threads(facts) > _allowed(facts)]
@@ -78,7 +78,7 @@ def _allowed(facts: RankFacts) -> int:
 def check_devices(seen: Seen) -> Iterator[Said]:
     """Every rank has a device of its own, of the same kind as the others."""
     told = [*_device_errors(seen), *_forced_cpu(seen), *_kinds(seen)]
-    for name, ranks in seen.nodes().items():
+    for name, ranks in seen.nodes():
         told += _shared_devices(name, ranks)
     yield from told
     if not told:

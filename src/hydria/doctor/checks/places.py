@@ -28,7 +28,8 @@ def _distinct(seen: Seen) -> dict[tuple[Place, tuple[int, ...]], list[str]]:
     groups: dict[tuple[object, ...], list[tuple[Place, int, str]]] = {}
     for facts in seen.ranks:
         for place in facts.places:
-            key = (place.role, place.path, place.probed, place.kind, place.error, _low(place))
+            judged = (place.error, _low(place), _slow(place))
+            key = (place.role, place.path, place.probed, place.kind, *judged)
             groups.setdefault(key, []).append((place, facts.ranks.rank, facts.host.name))
     return {
         (rows[0][0], tuple(rank for _, rank, _ in rows)): [host for _, _, host in rows]
@@ -39,6 +40,10 @@ def _distinct(seen: Seen) -> dict[tuple[Place, tuple[int, ...]], list[str]]:
 def _low(place: Place) -> bool:
     space = place.free_mib is not None and place.free_mib < LITTLE_SPACE_MIB
     return space or (place.free_inodes is not None and place.free_inodes < FEW_INODES)
+
+
+def _slow(place: Place) -> bool:
+    return place.probe_ms is not None and place.probe_ms > SLOW_PROBE_MS
 
 
 def _judged(
@@ -63,7 +68,7 @@ def _judged(
     described = f"{where}: {_described(place)}"
     if _low(place):
         return warning(described, "make room: checkpoints and results need space", ranks)
-    if (place.probe_ms or 0) > SLOW_PROBE_MS:
+    if _slow(place):
         return warning(described, "this file system is slow now; training waits for it", ranks)
     if machines > 1 and place.role in CACHES and place.shared:
         return warning(described, "put caches on node-local storage: ranks lock each other", ranks)
