@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 SQUASH = ["--mksquashfs-args", "-comp zstd -Xcompression-level 1"]
 # What a build needs of its temporary folder: the unpacked image and a copy of it.
 NEEDED_GB = 6
-FULL = "No space left on device"
+KEPT_LINES = 40
+END_S = 30
+FULL = "no space left on device"
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,7 @@ def build_sif(build: Build) -> Path:
     check_can_build()
     with workplace() as work, whole_or_nothing(build.output) as partial:
         options = prepare_sif(build, work)
-        with contextlib.chdir(work / "context"):
-            apptainer_build(partial, printed_name("sif"), options, build.say)
+        apptainer_build(partial, printed_name("sif"), options, build.say, work / "context")
     return build.output
 
 
@@ -85,32 +86,61 @@ def _sif_base(base: BaseImage, work: Path) -> BaseImage:
         return base
     image = work / "base.sif"
     options = [*([] if os.geteuid() == 0 else ["--fakeroot"]), *SQUASH]
-    apptainer_build(image, base.place, options, log.info)
+    apptainer_build(image, base.place, options, log.info, work)
     return BaseImage("sif", str(image))
 
 
 def apptainer_build(
-    image: Path, recipe: str, options: list[str], say: Callable[[str], None]
+    image: Path, recipe: str, options: list[str], say: Callable[[str], None], folder: Path
 ) -> None:
-    """`apptainer build` through spython; DeployError with Apptainer's own reason if it fails."""
-    from spython.main import Client
+    """`apptainer build` in `folder`; DeployError with Apptainer's own reason if it fails.
 
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            _, lines = Client.build(
-                recipe, str(image), sudo=False, force=True, stream=True, quiet=True, options=options
-            )
-            for line in lines:
+    spython's client would do it too, but hides the process, which must end when we are stopped.
+    """
+    program = find_apptainer().program
+    run_build([program, "build", "--force", *options, str(image), recipe], say, folder)
+
+
+def run_build(
+    command: list[str],
+    say: Callable[[str], None],
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Run a builder in `folder`, passing on each line it prints; it ends when we are stopped."""
+    lines: deque[str] = deque(maxlen=KEPT_LINES)
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=os.environ | (environment or {}),
+        cwd=folder,
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                lines.append(line)
                 say(line.rstrip())
-    except subprocess.CalledProcessError as err:
-        raise failure(complaint.getvalue(), err.returncode) from err
+        except BaseException:
+            _end(process)
+            raise
+    if process.returncode:
+        raise failure("".join(lines), process.returncode)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def failure(output: str, code: int) -> DeployError:
     """The reason of a failed build in a sentence, with the end of what the program said."""
     tail = "\n".join(output.strip().splitlines()[-8:])
-    if FULL in output:
+    if FULL in output.lower():
         return DeployError(
             f"the disk is full; a build needs about {NEEDED_GB} GB. Hint: set APPTAINER_TMPDIR "
             f"(TMPDIR for Docker builds) to a folder with more room\n{tail}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from hydria.deploy.images.base import BaseImage
 from hydria.deploy.images.build import (
     Build,
     apptainer_build,
-    failure,
+    run_build,
     whole_or_nothing,
     workplace,
     write_context,
@@ -97,7 +95,7 @@ def _base(base: BaseImage, program: list[str], work: Path, say: Callable[[str], 
     root = Path(base.place)
     if base.kind == "sif":
         root = work / "base"
-        apptainer_build(root, base.place, ["--sandbox", "--fakeroot"], say)
+        apptainer_build(root, base.place, ["--sandbox", "--fakeroot"], say, work)
     if base.kind == "archive":
         return f"docker-archive:{base.place}"
     archive = work / "base.tar"
@@ -118,18 +116,4 @@ def _import(program: list[str], archive: Path, work: Path, say: Callable[[str], 
 
 
 def _run(command: list[str], work: Path, say: Callable[[str], None]) -> None:
-    environment = os.environ | {"TMPDIR": str(work)}
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment,
-        cwd=work,
-    ) as process:
-        lines = []
-        for line in process.stdout or ():
-            say(line.rstrip())
-            lines.append(line)
-    if process.returncode:
-        raise failure("".join(lines), process.returncode)
+    run_build(command, say, work, {"TMPDIR": str(work)})

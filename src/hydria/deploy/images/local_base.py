@@ -71,8 +71,8 @@ def build_base(
         )
         (work / "base.def").write_text(text, encoding="utf-8")
         options = ["--fakeroot", *SQUASH, "--build-arg", f"MIRROR={mirror}"]
-        with _sbin_on_path(), contextlib.chdir(work):
-            apptainer_build(partial, "base.def", options, say)
+        with _sbin_on_path():
+            apptainer_build(partial, "base.def", options, say, work)
     return output
 
 

@@ -126,7 +126,7 @@ def test_base_is_read_by_what_lies_there(tmp_path: Path) -> None:
 
 
 def test_full_disk_is_said_first() -> None:
-    said = str(failure(f"INFO: x\nFATAL: write: {FULL}\n", 255))
+    said = str(failure(f"INFO: x\nFATAL: write: {FULL.capitalize()}\n", 255))
     assert said.startswith("the disk is full")
     assert "APPTAINER_TMPDIR" in said
 
