@@ -26,6 +26,7 @@ from hydria.deploy.checks.environment import (
 )
 from hydria.deploy.checks.facts import image_needs_runtime, old_facts, unverified_fabric
 from hydria.deploy.checks.finding import Finding
+from hydria.deploy.checks.image import image_fits
 from hydria.deploy.checks.limits import (
     known_queue,
     limits,
@@ -61,6 +62,7 @@ CHECKS: tuple[Check, ...] = (
     required_flags,
     step_flags,
     image_needs_runtime,
+    image_fits,
     unverified_fabric,
     fabric_of_one_node,
     names_of_variables,

@@ -10,13 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from hydria.core.errors import DeployError
-from hydria.deploy.images.stack import Architecture
+from hydria.deploy.images.sif import architecture_of
 from hydria.deploy.images.tools import find_apptainer
 
-# A SIF file begins with a launch line of 32 bytes, then `SIF_MAGIC`, a version and this code.
-MAGIC = (32, b"SIF_MAGIC")
-CODE = slice(45, 47)
-CODES: dict[bytes, Architecture] = {b"02": "x86_64", b"04": "aarch64"}
 PYTHON = "/opt/hydria/bin/python"
 
 
@@ -51,19 +47,6 @@ def check_image(image: Path) -> None:
             f"{image}: expected an image for {here}, got one for {made_for}. "
             f"Hint: build it on a machine with {here} processors"
         )
-
-
-def architecture_of(image: Path) -> str:
-    """The processor family that a SIF file was made for."""
-    with image.open("rb") as stream:
-        head = stream.read(64)
-    start, magic = MAGIC
-    if head[start : start + len(magic)] != magic:
-        raise DeployError(
-            f"{image}: expected an Apptainer image (SIF), got another kind of file. "
-            f"Hint: apptainer build IMAGE.sif docker-archive:{image} makes one of a Docker archive"
-        )
-    return CODES.get(head[CODE], "another processor")
 
 
 def inside(image: Path, command: Sequence[str], binds: Sequence[str] = ()) -> str:
@@ -106,10 +89,10 @@ def read_facts(image: Path) -> Facts:
             ) from err
         raise
     facts: dict[str, Any] = json.loads(text)
-    return Facts(labels=labels_of(image), **facts)
+    return Facts(labels=_labels(image), **facts)
 
 
-def labels_of(image: Path) -> dict[str, str]:
+def _labels(image: Path) -> dict[str, str]:
     from spython.main import Client
 
     tree = Client.inspect(str(image), json=True, quiet=True)

@@ -13,7 +13,8 @@ from hydria.core.errors import DeployError
 from hydria.deploy.images import tools
 from hydria.deploy.images.base import BaseImage, base_image
 from hydria.deploy.images.build import FULL, failure, whole_or_nothing
-from hydria.deploy.images.container import architecture_of, check_image
+from hydria.deploy.images.container import check_image
+from hydria.deploy.images.sif import architecture_of
 from hydria.deploy.images.tools import (
     check_can_build,
     check_can_mount,
@@ -92,7 +93,7 @@ def test_no_fuse(tmp_path: Path) -> None:
 
 
 def header(code: bytes) -> bytes:
-    return b"#!/usr/bin/env run-singularity\n\0" + b"SIF_MAGIC\0" + b"01\0" + code + b"\0" * 20
+    return b"#!/usr/bin/env run-singularity\n\0" + b"SIF_MAGIC\0" + b"01\0" + code + b"\0" * 80
 
 
 def test_image_for_other_processors(tmp_path: Path) -> None:
