@@ -28,7 +28,7 @@ srun -N2 -n4 --ntasks-per-node=2 -c1 ./bind.sh {python} -m hydria doctor \\
 """
 PLAN = {
     "site": "test-slurm", "ranks": 4, "nodes": {"value": 2}, "ranks_per_node": {"value": 2},
-    "threads": {"value": 1}, "environment": [{"name": "OMP_NUM_THREADS", "value": "1"}],
+    "environment": [{"name": "OMP_NUM_THREADS", "value": "1"}],
     "placement": [
         {"local_rank": 0, "cores": [0], "gpu": 3},
         {"local_rank": 1, "cores": [1], "gpu": 2},

@@ -69,7 +69,7 @@ def make_plan(folder: Path, ranks: int, cores: list[list[int]]) -> Path:
     placement = [{"local_rank": i, "cores": row, "gpu": None} for i, row in enumerate(cores)]
     plan = {
         "site": "test", "ranks": ranks, "placement": placement, "environment": [],
-        "nodes": {"value": 1}, "ranks_per_node": {"value": ranks}, "threads": {"value": 1},
+        "nodes": {"value": 1}, "ranks_per_node": {"value": ranks},
     }  # fmt: skip
     path = folder / "plan.json"
     path.write_text(json.dumps(plan))

@@ -22,27 +22,21 @@ class Verdict(StrEnum):
     FAULT = "fault"
 
 
-class Finding(BaseModel):
+class Said(BaseModel):
     """One thing that was seen, how it is judged, what to do about it, and on which ranks."""
 
     model_config = ConfigDict(frozen=True)
 
+    verdict: Verdict
+    seen: str
+    advice: str = ""
+    ranks: tuple[int, ...] = ()
+
+
+class Finding(Said):
+    """The same with the name of the check that said it."""
+
     check: str
-    verdict: Verdict
-    seen: str
-    advice: str = ""
-    ranks: tuple[int, ...] = ()
-
-
-class Said(BaseModel):
-    """A finding before it gets the name of its check."""
-
-    model_config = ConfigDict(frozen=True)
-
-    verdict: Verdict
-    seen: str
-    advice: str = ""
-    ranks: tuple[int, ...] = ()
 
 
 def ok(seen: str) -> Said:

@@ -19,7 +19,10 @@ from typing import Any
 from hydria.core.errors import LaunchError
 from hydria.core.files import write_json_atomic
 
-POLL_S = 0.05
+# A folder is looked at this often per second by all ranks together, but not less than every 2 s:
+# thousands of ranks must not keep the metadata server busy.
+LOOKS_PER_S = 2000
+POLL_S = (0.05, 2.0)
 # How long rank 0 waits for the others to read the verdict, and they for rank 0 to tidy up:
 # launchers end all ranks when the first one leaves with an error.
 FAREWELL_S = 10.0
@@ -46,13 +49,13 @@ class Caller:
                     answers[rank] = json.loads(path.read_text(encoding="utf-8"))
             return len(answers) == self.world_size - 1
 
-        _wait_until(complete, timeout_s)
+        _wait_until(complete, timeout_s, self.world_size)
         return answers
 
     def tell(self, verdict: int) -> None:
         """End the meeting: all ranks exit with `verdict`."""
         write_json_atomic(self.folder / f"{self.number}.verdict", verdict)
-        _wait_until(lambda: not self._answered(), FAREWELL_S)
+        _wait_until(lambda: not self._answered(), FAREWELL_S, self.world_size)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _answered(self) -> dict[int, Path]:
@@ -85,7 +88,7 @@ def attend(folder: Path, rank: int, world_size: int, answer: object, timeout_s: 
         return bool(verdict)
 
     # rank 0 itself may wait that long for a rank that is dead
-    if not _wait_until(over, 2 * timeout_s):
+    if not _wait_until(over, 2 * timeout_s, world_size):
         with suppress(OSError):
             folder.rmdir()
         raise LaunchError(
@@ -95,7 +98,7 @@ def attend(folder: Path, rank: int, world_size: int, answer: object, timeout_s: 
         )
     for number in answered:
         (folder / f"{number}.answer-{rank}").unlink(missing_ok=True)
-    _wait_until(lambda: not folder.exists(), FAREWELL_S)
+    _wait_until(lambda: not folder.exists(), FAREWELL_S, world_size)
     return verdict[0]
 
 
@@ -123,10 +126,12 @@ def _read(path: Path, key: str) -> str | None:
         return None
 
 
-def _wait_until(holds: Callable[[], bool], timeout_s: float) -> bool:
+def _wait_until(holds: Callable[[], bool], timeout_s: float, world_size: int) -> bool:
+    shortest, longest = POLL_S
+    poll_s = min(longest, max(shortest, world_size / LOOKS_PER_S))
     end = time.monotonic() + timeout_s
     while not holds():
         if time.monotonic() > end:
             return False
-        time.sleep(POLL_S)
+        time.sleep(poll_s)
     return True

@@ -51,7 +51,6 @@ class PlannedJob(_Read):
     ranks: int
     nodes: Decided[int]
     ranks_per_node: Decided[int]
-    threads: Decided[int | None]
     placement: tuple[PlannedPlace, ...]
     environment: tuple[PlannedVariable, ...] = ()
 
