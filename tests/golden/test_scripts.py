@@ -173,7 +173,8 @@ def test_no_golden_script_is_left_over() -> None:
 @pytest.mark.parametrize("site", ["local", "frontier", "katana"])
 @pytest.mark.parametrize("config", sorted(bundled_configs()))
 def test_every_config_that_comes_along_renders(site: str, config: str, tmp_path: Path) -> None:
-    from hydria.cli.job_options import write_job
+    from hydria.cli.job_options import Asked
+    from hydria.cli.job_scripts import write_job
 
-    job = write_job(site, config, [], tmp_path / "script", env=None)
+    job = write_job(Asked(site=site, config=config, out=tmp_path / "script"))
     assert f"config=$run_dir/job/{config}.json" in job.file.read_text()

@@ -26,6 +26,8 @@ run_dir=$(dirname "$(dirname "$2")")
 form='{\\n  "state": "%s",\\n  "exit_code": %s\\n}\\n'
 tell() { printf "$form" "$1" "$2" > "$run_dir/status.json"; }
 case $1:$TRAINER in
+    doctor:elsewhere) exit 2 ;;
+    doctor:*) ;;
     prepare:fails) exit 2 ;;
     prepare:slow) exec sleep 60 ;;
     prepare:*) ;;
@@ -145,7 +147,11 @@ def test_script_prepares_then_trains(stage: Stage, site: str) -> None:
     assert code == 0, output
     config = f"{stage.run_dir}/job/small.json"
     ours = [call for call in stage.calls() if call.startswith("hydria")]
-    assert ours == [
+    planned = [] if site == "local" else ours[:1]
+    assert [call.split(" --run-dir")[0] for call in planned] == [
+        f"hydria doctor --plan {stage.run_dir}/job/plan.json" for _ in planned
+    ]
+    assert ours[len(planned) :] == [
         f"hydria prepare {config} --data {stage.folder / 'data'}",
         f"hydria train {config} --run-dir {stage.run_dir}",
     ]
@@ -155,8 +161,10 @@ def test_script_prepares_then_trains(stage: Stage, site: str) -> None:
 def test_launcher_of_the_site_is_used(stage: Stage) -> None:
     stage.run("frontier", "finished")
     starts = [call for call in stage.calls() if call.startswith("srun")]
-    assert starts[0].startswith("srun -N1 -n1 --ntasks-per-node=1 mkdir -p -- /tmp/")
-    assert starts[1].startswith("srun -N1 -n8 -c7 --gpus-per-task=1 --gpu-bind=closest hydria")
+    ranks = "srun -N1 -n8 -c7 --gpus-per-task=1 --gpu-bind=closest hydria"
+    assert starts[0].startswith(f"{ranks} doctor --plan")
+    assert starts[1].startswith("srun -N1 -n1 --ntasks-per-node=1 mkdir -p -- /tmp/")
+    assert starts[2].startswith(f"{ranks} train")
 
 
 @pytest.mark.parametrize("state", ["stopped", "running", "failed"])
@@ -283,6 +291,13 @@ def test_script_outside_its_scheduler_says_so(stage: Stage) -> None:
     code, output = finish(stage.start("frontier", "finished", {"SLURM_JOB_ID": ""}))
     assert code != 0
     assert "this script belongs to sbatch" in output
+
+
+def test_job_whose_ranks_are_elsewhere_stops_at_once(stage: Stage) -> None:
+    code, output = stage.run("frontier", "elsewhere")
+    assert code == 2
+    assert "the machine is not as planned" in output
+    assert not [call for call in stage.calls() if "hydria prepare" in call]
 
 
 def test_missing_hydria_is_told_before_anything_runs(stage: Stage) -> None:

@@ -1,47 +1,59 @@
-"""`hydria submit`: render a job script and hand it to the scheduler."""
+"""`hydria submit`: render job scripts and hand them to the scheduler."""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
-from hydria.cli import job_options as option
-from hydria.deploy.submit import may_submit, submit
+from hydria.cli.job_options import Asked, takes_job_options
+from hydria.cli.job_scripts import Job, say_notes, write_jobs
+from hydria.deploy.submit import UNKNOWN_ID, may_submit, run_folder, submit, submit_line
 
 app = typer.Typer(help="Render a job script and hand it to the scheduler.", rich_markup_mode=None)
 
 
 @app.command("submit")
+@takes_job_options
 def command(
-    site: option.Site,
-    config: option.Config,
-    overrides: option.Overrides = None,
-    nodes: option.Nodes = None,
-    gpus: option.Gpus = None,
-    cpus: option.Cpus = None,
-    mem: option.Mem = None,
-    walltime: option.Walltime = None,
-    account: option.Account = None,
-    queue: option.Queue = None,
-    constraint: option.Constraint = None,
-    mail: option.Mail = None,
-    image: option.Image = None,
-    venv: option.Venv = None,
-    data: option.Data = None,
-    run_dir: option.RunDir = None,
-    env: option.Env = None,
-    out: option.Out = None,
+    asked: Asked,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write scripts, print the commands, submit nothing.")
+    ] = False,
+    chain: Annotated[
+        int, typer.Option("--chain", min=1, help="Jobs that go on with the run, one after another.")
+    ] = 1,
+    one_by_one: Annotated[
+        bool, typer.Option("--one-by-one", help="Each job of a --sweep waits for the one before.")
+    ] = False,
 ) -> None:
-    """Do what `hydria job` does, then sbatch, qsub or bash; the exit code is theirs."""
-    written = option.write_job(
-        site, config, overrides or [], out,
-        nodes=nodes, gpus=gpus, cpus=cpus, memory=mem, walltime=walltime, account=account,
-        queue=queue, constraint=constraint, mail=mail, image=image, venv=venv, data=data,
-        run_dir=run_dir, env=env,
-    )  # fmt: skip
-    may_submit(written.plan)
-    option.say_notes(written)
-    print(f"{written.file}", flush=True)
-    sys.exit(submit(written.plan, written.file, os.environ))
+    """Do what `hydria job` does, then sbatch, qsub, flux batch or bash; the exit code is theirs.
+
+    The id of the job is noted in the run folder, in job/submitted.jsonl.
+    """
+    jobs = write_jobs(asked)
+    for written in jobs:
+        may_submit(written.plan)
+    before = ""
+    for written in jobs:
+        say_notes(written)
+        before = before if one_by_one else ""
+        for number in range(chain):
+            before = _hand_over(written, before, number, dry_run)
+
+
+def _hand_over(written: Job, after: str, number: int, dry_run: bool) -> str:
+    """Submit one script; the id of the job. Ends the command where the scheduler refuses."""
+    plan, file = written.plan, written.file
+    if dry_run:
+        print(submit_line(plan, file, after, number))
+        print(f"  run folder {run_folder(plan, os.environ) or plan.run_dir.value.text}")
+        return UNKNOWN_ID
+    print(f"{file}", flush=True)
+    handed = submit(plan, file, os.environ, after, number)
+    if handed.code or not handed.job_id:
+        sys.stdout.flush()
+        sys.exit(handed.code)
+    return handed.job_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -85,6 +85,7 @@ class JobConfig(BaseModel):
         None, description="GPUs per node; each gets one rank"
     )
     cpus: Count | None = Field(None, description="CPU cores per node")
+    ranks: Count | None = Field(None, description="ranks per node, where each needs no GPU")
     memory: Memory | None = Field(
         None,
         description="host memory per node, such as 480G",
@@ -101,4 +102,17 @@ class JobConfig(BaseModel):
     )
     data: Line | None = Field(None, description="data root on the site")
     run_dir: Line | None = Field(None, description="run folder on the site")
+    filesystems: Line | None = Field(
+        None, description="file systems that the job needs, such as home:flare"
+    )
+    inject: tuple[Line, ...] | None = Field(
+        None, description="what the container gets of the machine beside the usual, by name"
+    )
+    directives: tuple[Line, ...] | None = Field(
+        None, description="more directives for the scheduler, such as --exclude=node7"
+    )
+    stage: Literal["none", "image", "data", "all"] | None = Field(
+        None, description="what is copied to the disk of every node"
+    )
+    preflight: bool | None = Field(None, description="whether every rank's place is checked first")
     env: dict[str, str] = Field(default_factory=dict, description="environment of the ranks")

@@ -37,6 +37,16 @@ def cores_of(text: str) -> tuple[int, ...]:
     return tuple(cores)
 
 
+def ranks_of(text: str) -> tuple[tuple[int, ...], ...]:
+    """The cores of each rank of a list such as `4-7:8-11`."""
+    return tuple(cores_of(part) for part in text.split(":"))
+
+
+def _rank_list(text: str) -> str:
+    ranks_of(text)
+    return text
+
+
 def _cores(value: Any) -> Any:
     return cores_of(value) if isinstance(value, str) and value != UNKNOWN else value
 
@@ -89,7 +99,7 @@ class Source(Part):
     title: str = ""
 
 
-class Scheduler(Part):
+class Scheduler(Sourced):
     kind: Literal["slurm", "pbspro", "flux", "local"]
     version_min: Fact[str] | None = None
     quirks: tuple[
@@ -106,9 +116,17 @@ class Scheduler(Part):
 
 
 class RequiredDirective(Sourced):
+    """One that must be there; `literal` ones are written as they stand, with {gpus} and the like.
+
+    The others come from the request; where `value` is given, it must occur in what was asked for.
+    """
+
     flag: Line
-    from_: Literal["account", "queue", "nodes", "walltime", "literal"] = Field(alias="from")
+    from_: Literal[
+        "account", "queue", "nodes", "walltime", "constraint", "filesystems", "literal"
+    ] = Field(alias="from")
     value: Line | None = None
+    when: Condition | None = None
     reason: str | None = None
 
 
@@ -127,6 +145,8 @@ class Directives(Part):
     required: tuple[RequiredDirective, ...] = ()
     forbidden: tuple[ForbiddenDirective, ...] = ()
     conditional: tuple[ConditionalDirective, ...] = ()
+    chunk: tuple[Line, ...] = ()
+    """Parts that every chunk of a PBS `select` has, such as `system=polaris`."""
 
 
 class PerUser(Part):
@@ -134,14 +154,27 @@ class PerUser(Part):
     queued: int | None = None
 
 
+def _unknown_is_none(value: Any) -> Any:
+    return None if value == UNKNOWN else value
+
+
+# The upper end of a range; None where the file says `unknown`.
+Most = Annotated[int | None, BeforeValidator(_unknown_is_none)]
+Longest = Annotated[Seconds | None, BeforeValidator(_unknown_is_none)]
+
+
 class Queue(Sourced):
-    """One row of the machine's table of queues; a queue with walltime bins has several rows."""
+    """One row of the machine's table of queues; a queue with walltime bins has several rows.
+
+    A row of kind `routing` is an execution queue: jobs are sent to the queue `submit_to`, which
+    hands them on.
+    """
 
     name: Line
     kind: Literal["partition", "qos", "queue", "routing", "none"]
     submit_to: Line | None = None
-    nodes: tuple[int, int]
-    walltime: tuple[Seconds, Seconds]
+    nodes: tuple[int, Most]
+    walltime: tuple[Seconds, Longest]
     per_user: PerUser | None = None
     production: bool = True
     chaining: bool = True
@@ -149,21 +182,28 @@ class Queue(Sourced):
     by_name: bool = False  # never chosen unasked
     constraint: Line | None = None
     extra: tuple[Line, ...] = ()
+    refused: Line | None = None
+    """Why no job of ours may go there."""
+
+    @property
+    def asked_as(self) -> str:
+        """The name that a job gives."""
+        return self.submit_to or self.name
 
 
-class Numa(Part):
+class Numa(Sourced):
     id: int
     cores: Cores
     mem_gb: int | None = None
 
 
-class GpuAffinity(Part):
+class GpuAffinity(Sourced):
     gpu: int
     numa: int | None = None
     cores: Cores
 
 
-class Gpus(Part):
+class Gpus(Sourced):
     count: Fact[int]
     kind: Fact[str] | None = None
     mem_gb: Fact[int] | None = None
@@ -173,7 +213,7 @@ class Gpus(Part):
     vendor: Literal["nvidia", "amd", "intel"] | None = None
 
 
-class Node(Part):
+class Node(Sourced):
     cores: Fact[int]
     smt: int = 1
     reserved_cores: Fact[Cores] = Fact[Cores](value=())
@@ -185,27 +225,45 @@ class Node(Part):
     nics: tuple[str, ...] = ()
 
     def usable_cores(self) -> tuple[int, ...]:
-        """Core numbers that a job may use; empty where the core count is unknown."""
-        reserved = set(self.reserved_cores.value or ())
+        """Core numbers that a job may use; empty where they are not known."""
+        if self.reserved_cores.value is None:
+            return ()
+        reserved = set(self.reserved_cores.value)
         return tuple(core for core in range(self.cores.value or 0) if core not in reserved)
 
 
-class CpuBind(Part):
+class CpuList(Sourced):
+    """Cores of the ranks of a node, `4-7:8-11:…`, where no rule gives them."""
+
+    value: Annotated[Line, AfterValidator(_rank_list)]
+
+
+class CpuBind(Sourced):
+    """How ranks are bound to cores.
+
+    `order: cores` gives consecutive cores to consecutive ranks, `order: gpus` gives rank i the
+    cores of GPU i. `lists` stand in place of both; the first one with the cores per rank that are
+    asked for is used, else the first.
+    """
+
     style: Literal["c_flag", "mask_cpu", "map_cpu", "list", "depth", "none"]
-    value: Line | None = None
+    order: Literal["cores", "gpus"] = "cores"
+    lists: tuple[CpuList, ...] = ()
+    full_nodes_only: bool = False
 
 
-class MasterAddr(Part):
+class MasterAddr(Sourced):
     cmd: Line
     suffix: str = ""
     iface: Line | None = None
 
 
 class Launch(Sourced):
-    """How ranks are started. `template` may use {nodes}, {ranks}, {ranks_per_node}, {cores}."""
+    """How ranks are started; deploy/launching.py names what `template` may use in braces."""
 
     cmd: Literal["srun", "mpiexec_pals", "flux_run", "ibrun", "mpirun", "torchrun", "direct"]
     template: str
+    template_cpu: str | None = None  # for ranks without GPUs, where the launcher must know
     cpu_bind: CpuBind = CpuBind(style="none")
     gpu_select: Literal[
         "scheduler_closest",
@@ -229,12 +287,21 @@ class Launch(Sourced):
 
 
 class Injection(Sourced):
+    """What brings the machine's MPI, network and GPU libraries into a container.
+
+    `env` are variables of the container runtime, `libs` are libraries that Apptainer takes along.
+    """
+
     name: Line
+    why: Line
     binds: tuple[Line, ...] = ()
     libs: tuple[Line, ...] = ()
     env: dict[str, str] = Field(default_factory=dict)
+    modules: tuple[Line, ...] = ()
+    flags: tuple[Line, ...] = ()
     conflicts: tuple[Line, ...] = ()
     when: Condition | None = None
+    by_name: bool = False  # only where a person asks for it
 
 
 class MpiAbi(Part):
@@ -242,8 +309,9 @@ class MpiAbi(Part):
     version_range: str
 
 
-class Container(Part):
+class Container(Sourced):
     runtime: Fact[Literal["apptainer", "singularity", "podman-hpc", "shifter", "pyxis", "none"]]
+    module_paths: tuple[Line, ...] = ()
     modules_build: tuple[Line, ...] = ()
     modules_run: tuple[Line, ...] = ()
     gpu_flag: Line | None = None
@@ -272,20 +340,27 @@ class Module(Sourced):
     when: Condition | None = None
 
 
-class Ccl(Part):
+class Ccl(Sourced):
     backend: Literal["nccl", "rccl", "xccl"]
     plugin_path: Fact[str] | None = None
     plugin_name_env: Fact[str] | None = None
 
 
-class NodeLocal(Part):
+class NodeLocal(Sourced):
     path: Line
     request: Line | None = None
     size_gb: int | None = None
     shared_between_users: bool = False
 
 
-class Storage(Part):
+class Filesystems(Sourced):
+    """File systems that a job must name, and those that exist."""
+
+    known: tuple[Line, ...]
+    default: Line
+
+
+class Storage(Sourced):
     """Paths may use $ACCOUNT, $USER, $HOME, which the script resolves, $SCRATCH and $CONFIG."""
 
     scratch: Fact[str]
@@ -296,9 +371,10 @@ class Storage(Part):
     purge_days: Fact[int] | None = None
     node_local: NodeLocal | None = None
     staging: Literal["sbcast", "cp", "copper", "squashfs", "none"] = "none"
+    filesystems: Filesystems | None = None
 
 
-class Restart(Part):
+class Restart(Sourced):
     """How a job is warned before its walltime ends, and how it goes on afterwards."""
 
     signal: Literal["scheduler", "timer", "none"] = "none"
@@ -309,10 +385,28 @@ class Restart(Part):
     max: int = 5
 
 
+class Charge(Sourced):
+    """What the facility charges for; the first row whose condition holds counts."""
+
+    unit: Line
+    per_node_hour: float = 0.0
+    per_gpu_hour: float = 0.0
+    when: Condition | None = None
+
+
 class Workers(Part):
     cpus_per_rank_usable: Fact[int] | None = None
     dataloader_default: Fact[int] = Fact[int](value=0)
     threads: Fact[int] | None = None
+
+
+class Conflict(Sourced):
+    """Two sources that disagree, or one that disagrees with itself."""
+
+    about: str
+    here: str
+    elsewhere: str
+    why: str
 
 
 class Site(Part):
@@ -326,6 +420,7 @@ class Site(Part):
     summary: str = ""
     notes: tuple[str, ...] = ()  # printed in the header of every script
     sources: dict[str, Source] = Field(default_factory=dict)
+    conflicts: tuple[Conflict, ...] = ()
     arch: Literal["x86_64", "aarch64", "any"]
     scheduler: Scheduler
     account_required: Fact[bool] = Fact[bool](value=False)
@@ -333,9 +428,11 @@ class Site(Part):
     memory_policy: Literal["none", "mem", "mem_per_cpu", "mem_per_gpu", "chunk"]
     select_style: Literal["nodes", "tasks", "pbs_chunk", "pbs_flat", "flux_slots"]
     queues: tuple[Queue, ...]
+    any_queue: bool = False  # queues are the owner's: those asked for are not looked up
     defaults: JobConfig = JobConfig()
     node: Node
     launch: Launch
+    module_paths: tuple[Line, ...] = ()
     modules: tuple[Module, ...] = ()
     container: Container
     env: tuple[EnvVar, ...] = ()
@@ -345,6 +442,7 @@ class Site(Part):
     proxy: dict[str, str] = Field(default_factory=dict)
     restart: Restart = Restart()
     workers: Workers = Workers()
+    charging: tuple[Charge, ...] = ()
 
     @model_validator(mode="after")
     def _sources_exist(self) -> Self:

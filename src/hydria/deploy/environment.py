@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from hydria.config.conditions import holds
-from hydria.config.site import EnvVar, Site
+from hydria.config.site import EnvVar, Injection, Site
 from hydria.deploy.plan import EnvEntry, ModuleLoad
-from hydria.deploy.quoting import literal, template
+from hydria.deploy.quoting import ShellText, literal, template
 from hydria.deploy.request import Setting
 
 WORKERS = "HYDRAGNN_NUM_WORKERS"
@@ -23,6 +23,7 @@ def plan_environment(
     threads: int | None,
     workers: int,
     asked: Mapping[str, Setting],
+    injections: Sequence[str] = (),
 ) -> tuple[EnvEntry, ...]:
     """Every variable once; what a person asks for takes the place of the site's value."""
     entries: dict[str, EnvEntry] = {}
@@ -38,6 +39,9 @@ def plan_environment(
     for variable in site.env:
         if variable.provided_by == "us" and holds(variable.when, facts):
             entries[variable.name] = _of_site(site, variable)
+    for row in site.container.injections:
+        if row.name in injections:
+            entries |= {entry.name: entry for entry in _of_injection(site, row, facts)}
     for name, setting in asked.items():
         entries[name] = EnvEntry(
             name, literal(setting.value), ASKED, setting.source, setting.source
@@ -45,18 +49,45 @@ def plan_environment(
     return tuple(entries.values())
 
 
+def active_injections(
+    site: Site, facts: Mapping[str, object], asked: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """What is brought into the container of such a job; nothing without one."""
+    if facts["runtime"] == "none":
+        return ()
+    return tuple(
+        row.name
+        for row in site.container.injections
+        if (row.name in asked if row.by_name else holds(row.when, facts))
+    )
+
+
+def _of_injection(site: Site, row: Injection, facts: Mapping[str, object]) -> Iterator[EnvEntry]:
+    cited = site.cited(row), site.short(row)
+    for name, value in row.env.items():
+        yield EnvEntry(name, _value(value), row.why, *cited)
+    if row.libs:
+        name = f"{str(facts['runtime']).upper()}_CONTAINLIBS"
+        yield EnvEntry(name, literal(",".join(row.libs)), row.why, *cited)
+
+
 def _own(name: str, value: int, why: str) -> EnvEntry:
     return EnvEntry(name, literal(str(value)), why, *PLAN)
 
 
 def _of_site(site: Site, variable: EnvVar) -> EnvEntry:
-    plain = "$" not in variable.value
-    value = literal(variable.value) if plain else template(variable.value)
     source, short = site.cited(variable), site.short(variable)
+    value = _value(variable.value)
     return EnvEntry(variable.name, value, variable.why, source, short, variable.directory)
 
 
-def plan_modules(site: Site, facts: Mapping[str, object]) -> tuple[ModuleLoad, ...]:
+def _value(text: str) -> ShellText:
+    return template(text) if "$" in text else literal(text)
+
+
+def plan_modules(
+    site: Site, facts: Mapping[str, object], injections: Sequence[str] = ()
+) -> tuple[ModuleLoad, ...]:
     """Modules of the machine, then those that only a container needs."""
     loads = [
         ModuleLoad(module.name, module.why, site.cited(module), site.short(module))
@@ -70,4 +101,9 @@ def plan_modules(site: Site, facts: Mapping[str, object]) -> tuple[ModuleLoad, .
             ModuleLoad(name, why, site.cited(fact), site.short(fact))
             for name in site.container.modules_run
         ]
+    for row in site.container.injections:
+        if row.name in injections:
+            loads += [
+                ModuleLoad(name, row.why, site.cited(row), site.short(row)) for name in row.modules
+            ]
     return tuple(loads)

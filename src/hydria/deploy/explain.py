@@ -36,8 +36,18 @@ def _value(part: Sourced) -> str:
     if isinstance(part, Fact):
         return UNKNOWN if part.value is None else _plain(part.value)
     set_fields = ((name, getattr(part, name)) for name in type(part).model_fields)
-    shown = ((name, value) for name, value in set_fields if name not in ORIGIN and value)
+    shown = (
+        (name, value)
+        for name, value in set_fields
+        if name not in ORIGIN and value and not _described_below(value)
+    )
     return ", ".join(f"{name.rstrip('_')} {_plain(value)}" for name, value in shown)
+
+
+def _described_below(value: object) -> bool:
+    """Whether a value has facts of its own, which have lines of their own."""
+    first = value[0] if isinstance(value, tuple) and value else value
+    return isinstance(first, BaseModel)
 
 
 def _plain(value: object) -> str:

@@ -1,33 +1,74 @@
-"""Ranks on a node: which cores each one gets, and which GPU lies nearest to them."""
+"""Ranks on a node: which cores each one gets, and which GPU it uses."""
 
 from __future__ import annotations
 
-from hydria.config.site import GpuAffinity, Node
+from hydria.config.site import CpuList, GpuAffinity, Launch, Node, ranks_of
 from hydria.deploy.plan import RankPlace
+
+# Ranks that see every GPU of the node and take the one of their own number.
+BY_LOCAL_RANK = frozenset({"torch_set_device", "single"})
 
 
 def place_ranks(
-    node: Node, ranks: int, cores_per_rank: int | None, gpus: int
+    node: Node, launch: Launch, ranks: int, cores_per_rank: int | None, gpus: int
 ) -> tuple[RankPlace, ...]:
-    """Give consecutive usable cores to consecutive ranks, as `srun -c` does.
+    """The cores and the GPU of each rank of a node, by the site's way of binding.
 
     Returns:
-        One place per rank of a node; empty where the site's cores are not described.
+        One place per rank; empty where nothing is bound, or the node is not described.
     """
-    usable = node.usable_cores()
-    if cores_per_rank is None or not node.gpu_affinity or ranks * cores_per_rank > len(usable):
+    sets = _core_sets(node, launch, ranks, cores_per_rank)
+    return tuple(
+        RankPlace(rank, cores, _gpu(node, launch, rank, cores) if gpus else None)
+        for rank, cores in enumerate(sets)
+    )
+
+
+def _core_sets(
+    node: Node, launch: Launch, ranks: int, cores_per_rank: int | None
+) -> tuple[tuple[int, ...], ...]:
+    bind = launch.cpu_bind
+    if bind.lists:
+        listed = ranks_of(chosen_list(launch, cores_per_rank).value)
+        return listed[:ranks] if ranks <= len(listed) else ()
+    if cores_per_rank is None or not node.gpu_affinity or bind.style == "none":
         return ()
-    places = []
-    for rank in range(ranks):
-        cores = usable[rank * cores_per_rank : (rank + 1) * cores_per_rank]
-        gpu = nearest_gpu(node.gpu_affinity, cores) if gpus else None
-        places.append(RankPlace(rank, cores, gpu))
-    return tuple(places)
+    if bind.order == "gpus":
+        return _by_gpu(node, ranks, cores_per_rank)
+    usable = node.usable_cores()
+    if ranks * cores_per_rank > len(usable):
+        return ()
+    return tuple(
+        usable[rank * cores_per_rank : (rank + 1) * cores_per_rank] for rank in range(ranks)
+    )
 
 
-def nearest_gpu(affinity: tuple[GpuAffinity, ...], cores: tuple[int, ...]) -> int:
-    """The GPU whose cores hold most of `cores`."""
-    return max(affinity, key=lambda row: len(set(row.cores) & set(cores))).gpu
+def _by_gpu(node: Node, ranks: int, cores_per_rank: int) -> tuple[tuple[int, ...], ...]:
+    usable = set(node.usable_cores())
+    near = {row.gpu: [core for core in row.cores if core in usable] for row in node.gpu_affinity}
+    if any(len(near.get(rank, ())) < cores_per_rank for rank in range(ranks)):
+        return ()
+    return tuple(tuple(near[rank][-cores_per_rank:]) for rank in range(ranks))
+
+
+def chosen_list(launch: Launch, cores_per_rank: int | None) -> CpuList:
+    """The list that gives each rank as many cores as are asked for, else the first."""
+    lists = launch.cpu_bind.lists
+    fitting = (row for row in lists if len(ranks_of(row.value)[0]) == cores_per_rank)
+    return next(fitting, lists[0])
+
+
+def _gpu(node: Node, launch: Launch, rank: int, cores: tuple[int, ...]) -> int | None:
+    if launch.gpu_select in BY_LOCAL_RANK:
+        return rank
+    return nearest_gpus(node.gpu_affinity, cores)[0] if node.gpu_affinity else None
+
+
+def nearest_gpus(affinity: tuple[GpuAffinity, ...], cores: tuple[int, ...]) -> list[int]:
+    """The GPUs whose cores hold most of `cores`; several where a domain has several."""
+    shared = {row.gpu: len(set(row.cores) & set(cores)) for row in affinity}
+    most = max(shared.values())
+    return [gpu for gpu, count in shared.items() if count == most]
 
 
 def core_list(cores: tuple[int, ...]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from hydria.config.site import Queue, Site
 from hydria.deploy.quoting import ShellText
+from hydria.deploy.task import TRAIN, Task
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ class ModuleLoad:
 
 @dataclass(frozen=True)
 class ConfigInput:
-    """The config as the script carries it."""
+    """The config as the script carries it; `json` is empty for a task that needs none."""
 
     name: str
     slug: str
@@ -88,15 +89,26 @@ class Plan:
     venv: Decision[str | None]
     data_root: Decision[ShellText]
     run_dir: Decision[ShellText]
+    preflight: Decision[bool]
+    staging: Decision[tuple[str, ...]]
+    """`image` and `data`, as far as they are copied to the disk of every node."""
     requeues: Decision[int]
     lead_s: Decision[int | None]
     queue_row: Queue | None
     """The row of the site's table that accepts the job; None when none does."""
+    filesystems: Decision[str | None]
+    directives: Decision[tuple[str, ...] | None]
+    injections: tuple[str, ...]
+    """Names of the site's injections that this container gets."""
+    assumed: tuple[tuple[str, str], ...]
+    """Unknown facts that a person gave a value: path and value."""
+    accept_unverified: bool
     places: tuple[RankPlace, ...]
     env: tuple[EnvEntry, ...]
     modules: tuple[ModuleLoad, ...]
     launch: str
     """The launcher with its options; empty where a single rank needs none."""
+    task: Task = TRAIN
 
     @property
     def ranks(self) -> int:
@@ -139,9 +151,11 @@ def as_json(plan: Plan, directives: tuple[str, ...]) -> dict[str, Any]:
     return {
         "site": plan.site.name,
         "site_sha256": plan.site_sha256,
+        "task": plan.task.kind,
         "config": plan.config.name,
         "config_sha256": plan.config.sha256,
         "overrides": list(plan.config.overrides),
+        "assumed": dict(plan.assumed),
         **{name: _decision(decision) for name, decision in plan.decisions().items()},
         "ranks": plan.ranks,
         "placement": [

@@ -5,32 +5,63 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from hydria.config import LoadedConfig
 from hydria.config.job import parse_memory, parse_walltime
-from hydria.config.site import Site
+from hydria.config.site import Site, ranks_of
 from hydria.core.errors import DeployError, Problem
-from hydria.deploy.environment import THREADS, WORKERS, plan_environment, plan_modules
-from hydria.deploy.placement import place_ranks
-from hydria.deploy.plan import ConfigInput, Decision, Plan, conditions
+from hydria.deploy.environment import (
+    THREADS,
+    WORKERS,
+    active_injections,
+    plan_environment,
+    plan_modules,
+)
+from hydria.deploy.launching import exported, launcher_words
+from hydria.deploy.placement import chosen_list, place_ranks
+from hydria.deploy.plan import ConfigInput, Decision, EnvEntry, Plan, RankPlace, conditions
 from hydria.deploy.queues import choose_queue
 from hydria.deploy.quoting import ShellText, literal, slug, template
 from hydria.deploy.request import Request, Setting
+from hydria.deploy.runtimes import OF_FILES
 from hydria.deploy.sites import LoadedSite
+from hydria.deploy.steps import decide_staging
+from hydria.deploy.task import TRAIN, Task
 
 T = TypeVar("T")
 NO_IMAGE = "none"
 
 
-def make_plan(loaded_site: LoadedSite, config: LoadedConfig, request: Request) -> Plan:
+def make_plan(
+    loaded_site: LoadedSite,
+    config: LoadedConfig | None,
+    request: Request,
+    task: Task = TRAIN,
+    label: str = "",
+    accept_unverified: bool = False,
+) -> Plan:
     """Decide everything about a job; whether it can work is for the checks to say.
+
+    Args:
+        config: None for a task that needs none.
+        label: what tells this job from its siblings; part of its name and of its run folder.
+        accept_unverified: go on where the site file says `unverified`.
 
     Raises:
         DeployError: when a value cannot even be formed, such as a path of an unknown scratch.
     """
-    return _Planner(loaded_site, config_input(config), request).plan()
+    carried = config_input(config) if config else _no_config(task)
+    if label:
+        carried = replace(carried, slug=slug(f"{carried.slug}-{label}"))
+    return _Planner(loaded_site, carried, request, task, accept_unverified, label).plan()
+
+
+def _no_config(task: Task) -> ConfigInput:
+    name = PurePosixPath(task.script).stem if task.script else task.kind
+    return ConfigInput(name, slug(name), "", "")
 
 
 def config_input(loaded: LoadedConfig) -> ConfigInput:
@@ -64,6 +95,9 @@ class _Planner:
     loaded: LoadedSite
     config: ConfigInput
     request: Request
+    task: Task
+    accept_unverified: bool = False
+    label: str = ""
 
     @property
     def site(self) -> Site:
@@ -78,8 +112,9 @@ class _Planner:
         walltime = self._walltime()
         resources = self._resources()
         queue = self._queue(nodes.value, walltime.value)
-        constraint = self._optional("constraint", "node feature or GPU model")
         runtime, image = self._container()
+        staging = self._staging(nodes.value, image.value)
+        constraint = self._constraint(bool(staging.value))
         facts = conditions(
             nodes.value,
             resources.ranks.value,
@@ -88,7 +123,23 @@ class _Planner:
             queue.value,
             constraint.value,
         )
-        asked = self.request.environment()
+        wished = self.request.get("inject")
+        injections = active_injections(self.site, facts, wished.value if wished else ())
+        env = plan_environment(
+            self.site,
+            facts,
+            resources.threads.value,
+            resources.workers.value,
+            self.request.environment(),
+            injections,
+        )
+        places = place_ranks(
+            self.site.node,
+            self.site.launch,
+            resources.ranks.value,
+            resources.cores.value,
+            resources.gpus.value,
+        )
         return Plan(
             site=self.site,
             site_sha256=self.loaded.sha256,
@@ -101,7 +152,7 @@ class _Planner:
             workers=resources.workers,
             queue=queue,
             walltime_s=walltime,
-            memory_mib=self._memory(),
+            memory_mib=self._memory(resources.gpus.value),
             account=self._optional("account", "project that is charged"),
             constraint=constraint,
             mail=self._optional("mail", "where the scheduler writes to"),
@@ -110,17 +161,21 @@ class _Planner:
             venv=self._optional("venv", "Python environment that has hydria"),
             data_root=self._path("data", self.site.storage.data),
             run_dir=self._path("run_dir", self.site.storage.runs),
+            preflight=self._preflight(nodes.value * resources.ranks.value),
+            staging=staging,
             requeues=self._requeues(),
             lead_s=self._lead(),
             queue_row=choose_queue(self.site, self._asked_queue(), nodes.value, walltime.value),
-            places=place_ranks(
-                self.site.node, resources.ranks.value, resources.cores.value, resources.gpus.value
-            ),
-            env=plan_environment(
-                self.site, facts, resources.threads.value, resources.workers.value, asked
-            ),
-            modules=plan_modules(self.site, facts),
-            launch=self._launch(nodes.value, resources),
+            filesystems=self._filesystems(),
+            directives=self._optional("directives", "directives of one's own"),
+            injections=injections,
+            assumed=self.loaded.assumed,
+            accept_unverified=self.accept_unverified,
+            places=places,
+            env=env,
+            modules=plan_modules(self.site, facts, injections),
+            launch=self._launch(nodes.value, resources, places, env),
+            task=self.task,
         )
 
     def _nodes(self) -> Decision[int]:
@@ -138,15 +193,28 @@ class _Planner:
     def _walltime(self) -> Decision[int]:
         setting = self.request.get("walltime")
         if setting is None:  # a machine without a scheduler does not end jobs
-            longest = max(row.walltime[1] for row in self.site.queues)
+            longest = max(row.walltime[1] or row.walltime[0] for row in self.site.queues)
             return Decision(longest, "the longest that the site allows", self.file)
         return Decision(parse_walltime(setting.value), "time until the job ends", setting.source)
 
-    def _memory(self) -> Decision[int | None]:
+    def _memory(self, gpus: int) -> Decision[int | None]:
         setting = self.request.get("memory")
         if setting is None:
             return Decision(None, "what the site gives to such a job", self.file)
+        whole = self.site.node.gpus.count.value if self.site.node.gpus else None
+        if self.site.memory_policy == "mem_per_gpu" and whole and self._is_default(setting):
+            share = parse_memory(setting.value) * (gpus or whole) // whole
+            return Decision(share, f"the share of {gpus or whole} of {whole} GPUs", setting.source)
         return Decision(parse_memory(setting.value), "host memory per node", setting.source)
+
+    def _is_default(self, setting: Setting) -> bool:
+        return setting.source == f"default of site {self.site.name}"
+
+    def _filesystems(self) -> Decision[str | None]:
+        setting, known = self.request.get("filesystems"), self.site.storage.filesystems
+        if setting is not None or known is None:
+            return self._optional("filesystems", "file systems that the job needs")
+        return Decision(known.default, "file systems of home and scratch", self.site.cited(known))
 
     def _asked_queue(self) -> str | None:
         setting = self.request.get("queue")
@@ -159,8 +227,10 @@ class _Planner:
         row = choose_queue(self.site, None, nodes, walltime_s)
         if row is None:
             return Decision(None, "no queue takes this many nodes for this long", self.file)
-        reason = f"takes {row.nodes[0]}-{row.nodes[1]} nodes for this long"
-        return Decision(row.name, reason, self.site.cited(row))
+        reason = f"takes {row.nodes[0]}-{row.nodes[1] or 'unknown'} nodes for this long"
+        if row.submit_to is not None:
+            reason = f"hands the job to {row.name}, which {reason}"
+        return Decision(row.asked_as, reason, self.site.cited(row))
 
     def _resources(self) -> _Resources:
         gpus = self._gpus()
@@ -171,6 +241,8 @@ class _Planner:
 
     def _gpus(self) -> Decision[int]:
         setting = self.request.get("gpus")
+        if self.task.kind == "prepare" and not (setting and setting.source == "--gpus"):
+            return Decision(0, "preparing data needs none", "plan")
         if setting is not None:
             return Decision(setting.value, "GPUs per node", setting.source)
         gpus = self.site.node.gpus
@@ -182,6 +254,9 @@ class _Planner:
         if gpus:
             return Decision(gpus, "one rank per GPU", "plan")
         per_rank = self.site.launch.cores_per_rank.value or 1
+        asked = self.request.get("ranks")
+        if asked is not None:
+            return Decision(asked.value, "ranks per node", asked.source)
         setting = self.request.get("cpus")
         if setting is not None:
             reason = f"one rank per {per_rank} of the cores asked for"
@@ -197,11 +272,15 @@ class _Planner:
             reason = f"{setting.value} cores shared by {ranks} ranks"
             return Decision(setting.value // ranks, reason, setting.source)
         usable = len(self.site.node.usable_cores())
-        if usable == 0:
-            return Decision(None, "the cores that the machine has", self.file)
+        if gpus and self.site.launch.cpu_bind.lists:
+            row = chosen_list(self.site.launch, None)
+            width = len(ranks_of(row.value)[0])
+            return Decision(width, "cores per rank of the site's list", self.site.cited(row))
         fact = self.site.workers.cpus_per_rank_usable
         if gpus and fact is not None and fact.value is not None:
             return Decision(fact.value, "usable cores near one GPU", self.site.cited(fact))
+        if usable == 0:
+            return Decision(None, "the cores that the machine has", self.file)
         return Decision(usable // ranks, f"{usable} usable cores for {ranks} ranks", self.file)
 
     def _workers(self, cores: int | None) -> Decision[int]:
@@ -249,7 +328,8 @@ class _Planner:
     def _path(self, key: str, default: str) -> Decision[ShellText]:
         setting = self.request.get(key)
         if setting is not None:
-            return Decision(literal(setting.value), "asked for", setting.source)
+            own = f"/{self.label}" if self.label and key == "run_dir" else ""
+            return Decision(literal(setting.value + own), "asked for", setting.source)
         scratch = self.site.storage.scratch
         if scratch.value is None and "$SCRATCH" in default:
             flag = "--" + key.replace("_", "-")
@@ -258,11 +338,48 @@ class _Planner:
         text = default.replace("$SCRATCH", scratch.value or "").replace("$CONFIG", self.config.slug)
         return Decision(template(text), "on the site's scratch", self.site.cited(scratch))
 
+    def _constraint(self, stages: bool) -> Decision[str | None]:
+        """What was asked for, and the node feature that staging needs."""
+        asked = self._optional("constraint", "node feature or GPU model")
+        local = self.site.storage.node_local
+        option, _, feature = (local.request if local and local.request else "").partition("=")
+        if not stages or option != "--constraint" or feature in (asked.value or ""):
+            return asked
+        if asked.value is None:
+            return Decision(feature, "the feature that gives node-local storage", self.file)
+        reason = "asked for, and the feature that gives node-local storage"
+        return Decision(f"{asked.value}&{feature}", reason, asked.source)
+
+    def _preflight(self, ranks: int) -> Decision[bool]:
+        setting = self.request.get("preflight")
+        if setting is not None:
+            return Decision(setting.value, "asked for", setting.source)
+        if self.site.scheduler.kind == "local" or self.task.kind == "doctor":
+            return Decision(False, "what runs here is seen at once", "plan")
+        if self.site.launch.alone_without and ranks == 1:
+            return Decision(False, "no launcher that could place ranks wrongly", "plan")
+        return Decision(True, "a wrong binding is found before it costs node-hours", "plan")
+
+    def _staging(self, nodes: int, image: str | None) -> Decision[tuple[str, ...]]:
+        asked = self.request.get("stage")
+        as_file = image is not None and self.site.container.runtime.value in OF_FILES
+        return decide_staging(
+            self.site,
+            nodes,
+            as_file,
+            self.task.needs_data,
+            asked.value if asked else None,
+            asked.source if asked else "",
+        )
+
     def _requeues(self) -> Decision[int]:
         fact, limit = self.site.restart.requeue, self.site.restart.max
         if fact.value is None:
             reason = "whether the site lets a job requeue itself is unknown: submit it again"
             return Decision(0, reason, self.file)
+        if fact.value == "chain":
+            reason = "`submit --chain N` queues jobs that go on one after another"
+            return Decision(0, reason, self.site.cited(fact))
         if fact.value == "none":
             return Decision(0, "jobs do not requeue themselves here", self.file)
         return Decision(limit, f"{fact.value}, at most this often", self.site.cited(fact))
@@ -274,10 +391,20 @@ class _Planner:
         reason = f"seconds before the end at which the {restart.signal} warns the job"
         return Decision(restart.lead_s, reason, self.file)
 
-    def _launch(self, nodes: int, resources: _Resources) -> str:
-        launch, ranks = self.site.launch, resources.ranks.value
-        if launch.alone_without and nodes * ranks == 1:
-            return ""
-        return launch.template.format(
-            nodes=nodes, ranks=nodes * ranks, ranks_per_node=ranks, cores=resources.cores.value
-        )
+    def _launch(
+        self,
+        nodes: int,
+        resources: _Resources,
+        places: tuple[RankPlace, ...],
+        env: tuple[EnvEntry, ...],
+    ) -> str:
+        ranks, cores = resources.ranks.value, resources.cores.value
+        numbers = {
+            "nodes": nodes,
+            "ranks": nodes * ranks,
+            "ranks_per_node": ranks,
+            "gpus": resources.gpus.value,
+            "cores": cores,
+            "hwthreads": None if cores is None else cores * self.site.node.smt,
+        }
+        return launcher_words(self.site, numbers, places, exported(self.site, env))

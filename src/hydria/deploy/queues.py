@@ -8,15 +8,37 @@ from hydria.config.job import format_walltime
 from hydria.config.site import Queue, Site
 
 
+def most(row: Queue) -> tuple[int, int]:
+    """The most nodes and seconds that a row is known to take."""
+    return row.nodes[1] or row.nodes[0], row.walltime[1] or row.walltime[0]
+
+
 def fits(row: Queue, nodes: int, walltime_s: int) -> bool:
-    (fewest, most), (shortest, longest) = row.nodes, row.walltime
-    return fewest <= nodes <= most and shortest <= walltime_s <= longest
+    most_nodes, longest = most(row)
+    return row.nodes[0] <= nodes <= most_nodes and row.walltime[0] <= walltime_s <= longest
 
 
 def choose_queue(site: Site, name: str | None, nodes: int, walltime_s: int) -> Queue | None:
     """The first row that accepts the job, among those of `name` or those chosen unasked."""
-    rows = [row for row in site.queues if (row.name == name if name else not row.by_name)]
+    if site.any_queue:
+        name = None
+    rows = [row for row in site.queues if (row.asked_as == name if name else not row.by_name)]
+    rows = [row for row in rows if row.refused is None]
     return next((row for row in rows if fits(row, nodes, walltime_s)), None)
+
+
+def unknown_limits(site: Site, name: str | None, nodes: int, walltime_s: int) -> list[str]:
+    """Paths of the unknown facts that would decide whether a queue takes the job."""
+    found = []
+    for index, row in enumerate(site.queues):
+        if row.refused or (row.asked_as != name if name else row.by_name):
+            continue
+        within = row.nodes[1] is None or nodes <= row.nodes[1]
+        in_time = row.walltime[1] is None or walltime_s <= row.walltime[1]
+        if within and in_time and nodes >= row.nodes[0] and walltime_s >= row.walltime[0]:
+            found += [f"queues[{index}].nodes[1]"] if row.nodes[1] is None else []
+            found += [f"queues[{index}].walltime[1]"] if row.walltime[1] is None else []
+    return found
 
 
 def refusal(site: Site, name: str | None, nodes: int, walltime_s: int) -> str:
@@ -25,7 +47,7 @@ def refusal(site: Site, name: str | None, nodes: int, walltime_s: int) -> str:
     verdict = (
         f"does not fit queue {name!r} of {site.name}" if name else f"fits no queue on {site.name}"
     )
-    rows = [row for row in site.queues if name is None or row.name == name]
+    rows = [row for row in site.queues if name is None or row.asked_as == name]
     offers = [
         *(_longest_here(rows, nodes) or _largest(rows)),
         *_enough_nodes(rows, nodes, walltime_s),
@@ -35,19 +57,19 @@ def refusal(site: Site, name: str | None, nodes: int, walltime_s: int) -> str:
 
 
 def _longest_here(rows: Iterable[Queue], nodes: int) -> list[str]:
-    here = [row for row in rows if row.nodes[0] <= nodes <= row.nodes[1] and not row.by_name]
+    here = [row for row in rows if row.nodes[0] <= nodes <= most(row)[0] and not row.by_name]
     if not here:
         return []
-    best = max(here, key=lambda row: row.walltime[1])
+    best = max(here, key=lambda row: most(row)[1])
     at = "1 node" if nodes == 1 else f"{nodes} nodes"
-    return [f"Longest allowed at {at}: {best.name} {format_walltime(best.walltime[1])}"]
+    return [f"Longest allowed at {at}: {best.asked_as} {format_walltime(most(best)[1])}"]
 
 
 def _enough_nodes(rows: Iterable[Queue], nodes: int, walltime_s: int) -> list[str]:
     enough = [
         row.nodes[0]
         for row in rows
-        if row.nodes[0] > nodes and row.walltime[0] <= walltime_s <= row.walltime[1]
+        if row.nodes[0] > nodes and row.walltime[0] <= walltime_s <= most(row)[1]
     ]
     return [f"{format_walltime(walltime_s)} needs ≥{min(enough)} nodes"] if enough else []
 
@@ -57,16 +79,20 @@ def _other_queues(
 ) -> list[str]:
     """Queues that were not asked for, or have to be, and would take the job."""
     return [
-        f"≤{row.nodes[1]} nodes may use {row.name!r} up to {format_walltime(row.walltime[1])}"
+        f"{row.nodes[0]}-{most(row)[0]} nodes may use {row.asked_as!r} up to "
+        f"{format_walltime(most(row)[1])}"
+        if row.nodes[0] > 1
+        else f"≤{most(row)[0]} nodes may use {row.asked_as!r} up to {format_walltime(most(row)[1])}"
         for row in rows
-        if (row.by_name or name) and row.name != name
-        if row.production and fits(row, nodes, walltime_s)
+        if (row.by_name or name) and row.asked_as != name
+        if row.production and row.refused is None and fits(row, nodes, walltime_s)
     ]
 
 
 def _largest(rows: list[Queue]) -> list[str]:
     return [
-        f"{row.name}: {row.nodes[0]}-{row.nodes[1]} nodes, "
-        f"{format_walltime(row.walltime[0])}-{format_walltime(row.walltime[1])}"
+        f"{row.asked_as}: {row.nodes[0]}-{row.nodes[1] or 'unknown'} nodes, "
+        f"{format_walltime(row.walltime[0])}-"
+        f"{'unknown' if row.walltime[1] is None else format_walltime(row.walltime[1])}"
         for row in rows
     ]

@@ -5,22 +5,24 @@ from __future__ import annotations
 import re
 import string
 from dataclasses import dataclass
-from typing import Any
 
 from hydria.config.site import Site
+from hydria.deploy.launching import read_cores, read_fields, read_gpus, template_of
 from hydria.deploy.plan import Plan
-from hydria.deploy.quoting import ShellText, read_word
-from hydria.deploy.render import launch_line, prepare_line
+from hydria.deploy.quoting import ShellText, literal, read_word
+from hydria.deploy.render import launch_line, preflight_line, prepare_line
 from hydria.deploy.schedulers import Scheduler, scheduler_of
+from hydria.deploy.steps import planned_text
 
 _EXPORT = re.compile(r"export (\w+)=(.*)")
 _MODULE = re.compile(r"module load (\S+) \|\| die .*")
-_ASSIGNMENT = re.compile(r"(data_root|run_dir)=(.*)")
-_FUNCTION = re.compile(r"^(prepare|launch)\(\) \{\n    exec (.*)\n\}$", re.MULTILINE)
+_ASSIGNMENT = re.compile(r"(data_root|run_dir|script)=(.*)")
+_FUNCTION = re.compile(r"^(prepare|preflight|launch)\(\) \{\n    exec (.*)\n\}$", re.MULTILINE)
 _CONFIG = re.compile(r"<< 'HYDRIA_CONFIG'\n(.*?)\nHYDRIA_CONFIG$", re.DOTALL | re.MULTILINE)
-_REQUEUES = re.compile(r'"\$\{SLURM_RESTART_COUNT:-0\}" -lt (\d+)')
+_PLAN = re.compile(r"<< 'HYDRIA_PLAN'\n(.*?)\nHYDRIA_PLAN$", re.DOTALL | re.MULTILINE)
+_REQUEUES = re.compile(r'"\$restarts" -lt (\d+)')
 OWN_EXPORTS = frozenset({"HYDRIA_DATA", "PATH"})
-FIELD_PATTERN = r"(?P<{name}>\d+)"
+COUNTED = ("nodes", "ranks", "ranks_per_node", "gpus", "cores", "hwthreads")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,13 @@ class Reading:
     launch: str
     shape: dict[str, int]
     """What the launcher is told: nodes, ranks, ranks_per_node, cores, as far as it is told."""
+    cores: tuple[tuple[int, ...], ...]
+    """The cores of each rank of a node, where the launcher is told."""
+    gpus: tuple[int, ...]
+    """The GPU of each rank of a node, where the launcher or the rank's own shell is told."""
+    preflight: str
+    planned: str
+    """What ranks are held to before they start."""
     config: str
     requeues: int
 
@@ -43,12 +52,12 @@ def read_script(text: str, site: Site) -> Reading:
     """Parse a script; ValueError or KeyError where it is not one of ours."""
     scheduler = scheduler_of(site.scheduler.kind)
     config = _CONFIG.search(text)
-    if config is None:
-        raise ValueError("expected the config between << 'HYDRIA_CONFIG' and its end")
-    code = text[: config.start()] + text[config.end() :]
+    code = text[: config.start()] + text[config.end() :] if config else text
+    planned = _PLAN.search(code)
     functions = dict(_FUNCTION.findall(code))
     lines = code.splitlines()
     requeues = _REQUEUES.search(code)
+    said = launcher_fields(site, functions["launch"])
     return Reading(
         carried=scheduler.read(directives_of(lines, scheduler)),
         env={
@@ -61,10 +70,14 @@ def read_script(text: str, site: Site) -> Reading:
             name: read_word(word)
             for name, word in (match.groups() for match in _matches(_ASSIGNMENT, lines))
         },
-        prepare=functions["prepare"],
+        prepare=functions.get("prepare", ""),
         launch=functions["launch"],
-        shape=launch_shape(site, functions["launch"]),
-        config=config[1],
+        shape={name: int(said[name]) for name in COUNTED if name in said},
+        cores=read_cores(said),
+        gpus=read_gpus(said, functions["launch"]),
+        preflight=functions.get("preflight", ""),
+        planned=planned[1] if planned else "",
+        config=config[1] if config else "",
         requeues=int(requeues[1]) if requeues else 0,
     )
 
@@ -84,14 +97,13 @@ def _matches(pattern: re.Pattern[str], lines: list[str]) -> list[re.Match[str]]:
     return [match for line in lines if (match := pattern.fullmatch(line))]
 
 
-def launch_shape(site: Site, line: str) -> dict[str, int]:
-    """The numbers in a launcher's line, by the names of the site's template."""
-    pattern = ""
-    for text, name, _, _ in string.Formatter().parse(site.launch.template):
-        pattern += re.escape(text)
-        pattern += FIELD_PATTERN.format(name=name) if name else ""
-    match = re.search(pattern, line) if pattern else None
-    return {name: int(value) for name, value in match.groupdict().items()} if match else {}
+def launcher_fields(site: Site, line: str) -> dict[str, str]:
+    """What the launcher's line says, by the names of the site's template."""
+    for template in (site.launch.template, site.launch.template_cpu):
+        fields = read_fields(template, line) if template else {}
+        if fields:
+            return fields
+    return {}
 
 
 def expected(plan: Plan) -> Reading:
@@ -101,25 +113,52 @@ def expected(plan: Plan) -> Reading:
         carried=scheduler.carried(plan),
         env={entry.name: entry.value for entry in plan.env},
         modules=tuple(module.name for module in plan.modules),
-        paths={"data_root": plan.data_root.value, "run_dir": plan.run_dir.value},
-        prepare=prepare_line(plan),
+        paths=_paths(plan),
+        prepare=prepare_line(plan) if plan.task.needs_data else "",
         launch=launch_line(plan),
         shape=_planned_shape(plan),
+        cores=_planned_cores(plan),
+        gpus=_planned_gpus(plan),
+        preflight=preflight_line(plan) if plan.preflight.value else "",
+        planned=planned_text(plan) if plan.preflight.value else "",
         config=plan.config.json,
         requeues=plan.requeues.value,
     )
 
 
+def _paths(plan: Plan) -> dict[str, ShellText]:
+    paths = {"data_root": plan.data_root.value, "run_dir": plan.run_dir.value}
+    return paths | ({"script": literal(plan.task.script)} if plan.task.script else {})
+
+
+def _named_fields(plan: Plan) -> set[str]:
+    template = template_of(plan.site.launch, plan.gpus_per_node.value) if plan.launch else ""
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name}
+
+
 def _planned_shape(plan: Plan) -> dict[str, int]:
-    planned: dict[str, Any] = {
+    cores = plan.cores_per_rank.value
+    planned: dict[str, int | None] = {
         "nodes": plan.nodes.value,
         "ranks": plan.ranks,
         "ranks_per_node": plan.ranks_per_node.value,
-        "cores": plan.cores_per_rank.value,
+        "gpus": plan.gpus_per_node.value,
+        "cores": cores,
+        "hwthreads": None if cores is None else cores * plan.site.node.smt,
     }
-    template = plan.site.launch.template if plan.launch else ""
-    names = {name for _, name, _, _ in string.Formatter().parse(template) if name}
-    return {name: planned[name] for name in planned if name in names}
+    names = _named_fields(plan)
+    return {name: value for name, value in planned.items() if name in names and value is not None}
+
+
+def _planned_cores(plan: Plan) -> tuple[tuple[int, ...], ...]:
+    told = _named_fields(plan) & {"cpu_list", "cpu_mask"}
+    return tuple(place.cores for place in plan.places) if told else ()
+
+
+def _planned_gpus(plan: Plan) -> tuple[int, ...]:
+    masked = plan.site.launch.gpu_select == "mask_wrapper" and plan.launch
+    told = masked or "gpu_map" in _named_fields(plan)
+    return tuple(place.gpu for place in plan.places if place.gpu is not None) if told else ()
 
 
 def differences(plan: Plan, text: str) -> list[str]:

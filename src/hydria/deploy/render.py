@@ -14,7 +14,15 @@ from hydria.config.job import format_walltime
 from hydria.core.assets import asset_dir
 from hydria.deploy.placement import core_list
 from hydria.deploy.plan import Plan
+from hydria.deploy.runtimes import OF_FILES, container_words
 from hydria.deploy.schedulers import Scheduler, scheduler_of
+from hydria.deploy.steps import (
+    PREFLIGHT,
+    on_every_node,
+    planned_text,
+    stage_folder,
+    staging_parts,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -67,15 +75,33 @@ def _context(plan: Plan, scheduler: Scheduler) -> dict[str, object]:
         "uses_job_id": uses_job_id(plan),
         "master_addr": master_address(plan),
         "master_port": master_port(plan),
+        "module_paths": module_paths(plan),
+        "image_is_file": plan.runtime.value in OF_FILES,
         "image": shlex.quote(plan.image.value) if plan.image.value else "",
         "venv": shlex.quote(plan.venv.value) if plan.venv.value else "",
         "install_hint": INSTALL_HINT,
-        "results_line": _joined(container_words(plan), 'hydria report "$run_dir" --table'),
+        "results_line": _joined(
+            container_words(plan, alone=True), 'hydria report "$run_dir" --table'
+        ),
+        "script": shlex.quote(plan.task.script or ""),
         "prepare_line": prepare_line(plan),
         "launch_line": launch_line(plan),
-        "directories": directories_line(plan),
+        "directories": directories(plan),
         "warn_after_s": warn_after(plan),
+        "goes_on": plan.site.restart.requeue.value,
+        "chained": chained(plan),
+        "planned": planned_text(plan),
+        "preflight_line": preflight_line(plan),
+        "per_node": on_every_node(plan),
+        "staged": folder.word if (folder := stage_folder(plan)) else "",
+        "staging_parts": tuple(staging_parts(plan)),
     }
+
+
+def module_paths(plan: Plan) -> tuple[str, ...]:
+    """Folders of modules that a machine does not look into by itself."""
+    of_container = plan.site.container.module_paths if plan.image.value else ()
+    return (*plan.site.module_paths, *of_container)
 
 
 def needs_account(plan: Plan) -> bool:
@@ -85,7 +111,9 @@ def needs_account(plan: Plan) -> bool:
 
 
 def uses_job_id(plan: Plan) -> bool:
-    return bool(plan.requeues.value) or any("JOB_ID" in entry.value.variables for entry in plan.env)
+    named = any("JOB_ID" in entry.value.variables for entry in plan.env)
+    port = master_address(plan) and plan.site.launch.master_port is None
+    return bool(named or port or plan.requeues.value or plan.staging.value)
 
 
 def account_line(plan: Plan, scheduler: Scheduler) -> str:
@@ -96,14 +124,17 @@ def account_line(plan: Plan, scheduler: Scheduler) -> str:
 
 
 def master_address(plan: Plan) -> str:
-    """The command that prints where ranks meet; empty where the launcher sees to it."""
+    """Where ranks meet, as the script finds it out; empty where the ranks see to it."""
     address = plan.site.launch.master_addr
-    return address.cmd + address.suffix if address is not None and plan.launch else ""
+    return f"$({address.cmd}){address.suffix}" if address is not None and plan.launch else ""
 
 
-def master_port(plan: Plan) -> int:
+def master_port(plan: Plan) -> str:
+    """The first port that is tried: the site's, else one that other jobs hardly try."""
     port = plan.site.launch.master_port
-    return port.value if port is not None and port.value is not None else 29500
+    if port is not None and port.value is not None:
+        return str(port.value)
+    return '$((20000 + $(cksum <<< "$job_id" | cut -d " " -f 1) % 10000))'
 
 
 def warn_after(plan: Plan) -> int:
@@ -111,39 +142,38 @@ def warn_after(plan: Plan) -> int:
     return max(0, plan.walltime_s.value - (plan.lead_s.value or 0))
 
 
-def container_words(plan: Plan) -> str:
-    """What puts a command into the image; empty without one."""
-    if plan.image.value is None:
-        return ""
-    container = plan.site.container
-    gpu = [container.gpu_flag] if container.gpu_flag and plan.gpus_per_node.value else []
-    words = [plan.runtime.value, "exec", *gpu, *container.exec_flags]
-    binds = ['--bind "$data_root"', '--bind "$run_dir"', '--bind "$PWD"']
-    return " ".join([*words, *binds, '"$image"'])
-
-
 def prepare_line(plan: Plan) -> str:
     proxies = [f"{name}={shlex.quote(value)}" for name, value in plan.site.proxy.items()]
     prepare = 'hydria prepare "$config" --data "$data_root"'
-    return _joined("env" if proxies else "", *proxies, container_words(plan), prepare)
+    inside = container_words(plan, alone=True)
+    return _joined("env" if proxies else "", *proxies, inside, prepare)
 
 
 def launch_line(plan: Plan) -> str:
-    train = 'hydria train "$config" --run-dir "$run_dir" "$@"'
-    inside = container_words(plan)
+    return launched(plan, plan.task.words, staged=bool(plan.staging.value))
+
+
+def launched(plan: Plan, command: str, staged: bool = False) -> str:
+    """`command` on every rank; `staged`: it sees the folder of staged files."""
+    inside = container_words(plan, more=('"$staged"',) if staged else ())
     if plan.site.launch.cmd in INSIDE_CONTAINER:
-        return _joined(inside, plan.launch, train)
-    return _joined(plan.launch, inside, train)
+        return _joined(inside, plan.launch, command)
+    return _joined(plan.launch, inside, command)
 
 
-def directories_line(plan: Plan) -> str:
+def preflight_line(plan: Plan) -> str:
+    return launched(plan, PREFLIGHT)
+
+
+def chained(plan: Plan) -> bool:
+    """Whether jobs that go on one after another have to see what became of the one before."""
+    own_way = plan.site.restart.requeue.value in {"requeue_flag", "rerun_y"}
+    return plan.task.trains and plan.site.scheduler.kind != "local" and not own_way
+
+
+def directories(plan: Plan) -> str:
     """Folders that every node makes for itself."""
-    names = [f'"${entry.name}"' for entry in plan.env if entry.directory]
-    if not names:
-        return ""
-    nodes, by_srun = plan.nodes.value, plan.site.launch.cmd == "srun"
-    on_all = f"srun -N{nodes} -n{nodes} --ntasks-per-node=1" if by_srun else ""
-    return _joined(on_all, "mkdir -p --", *names)
+    return " ".join(f'"${entry.name}"' for entry in plan.env if entry.directory)
 
 
 def _joined(*parts: str) -> str:
@@ -157,13 +187,19 @@ def header_lines(plan: Plan, scheduler: Scheduler) -> Iterator[str]:
     yield f"{shape_of(plan)}, {time_of(plan)}"
     yield ""
     yield f"site      {site.name}, sha256 {plan.site_sha256[:16]}, facts of {site.as_of}"
-    yield f"config    {plan.config.slug}, sha256 {plan.config.sha256[:16]} (in this script)"
+    if plan.config.json:
+        yield f"config    {plan.config.slug}, sha256 {plan.config.sha256[:16]} (in this script)"
+    yield from _task_lines(plan)
     for override in plan.config.overrides:
         yield from _wrapped(f"override  {override}")
     yield f"facility  {site.docs_url}"
     yield f"submit    {scheduler.how_to_submit(plan)}"
     for name in sorted(_cited_sources(plan)):
         yield f"source    {name}: {site.sources[name].url}"
+    for path, value in plan.assumed:
+        yield from _wrapped(f"ASSUMED   {path} = {value!r}: unknown, given with --assume")
+    if plan.accept_unverified:
+        yield "ASSUMED   what is unverified works, as --accept-unverified says"
     for note in header_notes(plan, scheduler):
         yield ""
         yield from _wrapped(note)
@@ -173,6 +209,15 @@ def header_lines(plan: Plan, scheduler: Scheduler) -> Iterator[str]:
         for place in plan.places:
             gpu = "-" if place.gpu is None else place.gpu
             yield f"  {place.local_rank:>2} -> {core_list(place.cores):<7} -> {gpu}"
+
+
+def _task_lines(plan: Plan) -> Iterator[str]:
+    task = plan.task
+    if task.script:
+        seen = f"sha256 {task.sha256[:16]}" if task.sha256 else "not seen when this was written"
+        yield from _wrapped(f"runs      {task.script!r}, {seen}")
+    elif not task.trains:
+        yield f"task      {task.kind}"
 
 
 def _cited_sources(plan: Plan) -> set[str]:

@@ -16,7 +16,7 @@ from hydria.core.errors import DeployError, Problem
 from hydria.core.registry import nearest
 
 USER_FILE = "~/.config/hydria.yaml"
-COUNTS = frozenset({"nodes", "gpus", "cpus"})
+COUNTS = frozenset({"nodes", "gpus", "cpus", "ranks"})
 # Names under which the environment may give a value; the first one that is set counts.
 VARIABLES = {key: (f"HYDRIA_{key.upper()}",) for key in JobConfig.model_fields if key != "env"} | {
     "account": ("HYDRIA_ACCOUNT", "SBATCH_ACCOUNT"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from hydria.config.site import Site
 from hydria.core.assets import asset_dir
 from hydria.core.errors import DeployError, Problem, listed
 from hydria.core.registry import nearest
+from hydria.deploy.assume import assume_facts
 from hydria.deploy.quoting import template
 
 SUFFIX = ".yaml"
@@ -27,6 +28,8 @@ class LoadedSite:
     site: Site
     path: Path
     sha256: str
+    assumed: tuple[tuple[str, str], ...] = ()
+    """Unknown facts that were given a value: path and value."""
 
 
 def site_names() -> tuple[str, ...]:
@@ -34,8 +37,11 @@ def site_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in asset_dir("site").glob(f"*{SUFFIX}")))
 
 
-def load_site(name: str) -> LoadedSite:
+def load_site(name: str, assume: Sequence[str] = ()) -> LoadedSite:
     """Read a site by its name, or by the path of a file of one's own.
+
+    Args:
+        assume: `path=value` for facts that the file calls unknown.
 
     Raises:
         DeployError: for an unknown name (with the nearest known one) or a file with problems.
@@ -44,7 +50,9 @@ def load_site(name: str) -> LoadedSite:
     if not path.is_file():
         raise DeployError([_unknown(name)])
     content = path.read_bytes()
-    return LoadedSite(_validated(path, content), path, hashlib.sha256(content).hexdigest())
+    tree = _read_yaml(path, content)
+    assumed = assume_facts(tree, assume, path.stem) if assume else ()
+    return LoadedSite(_validated(path, tree), path, hashlib.sha256(content).hexdigest(), assumed)
 
 
 def _unknown(name: str) -> Problem:
@@ -54,9 +62,9 @@ def _unknown(name: str) -> Problem:
     return Problem("--site", f"expected one of {listed(known)}, got {name!r}", hint)
 
 
-def _validated(path: Path, content: bytes) -> Site:
+def _validated(path: Path, tree: Any) -> Site:
     try:
-        site = Site.model_validate(_read_yaml(path, content))
+        site = Site.model_validate(tree)
     except ValidationError as err:
         raise DeployError([_problem(path, error) for error in err.errors()]) from err
     problems = list(_templates(path, site))

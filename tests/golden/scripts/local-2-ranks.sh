@@ -127,19 +127,19 @@ mv -f -- "$config.new" "$config"
 
 # ---- stop protocol: the file STOP asks the trainer for a checkpoint --------------------------
 signalled=no
-preparing=
-launcher=
+step=
+main=
 stop_early() {
     signalled=yes
     say "$1: asking for a checkpoint"
     touch -- "$run_dir/STOP"
-    [ -z "$preparing" ] || kill "$preparing" 2> /dev/null || true
+    [ -n "$main" ] || kill "$step" 2> /dev/null || true
 }
 cancelled=no
 on_cancel() {
-    if [ "$cancelled" = yes ] && [ -n "$launcher" ]; then
+    if [ "$cancelled" = yes ] && [ -n "$main" ]; then
         say 'told again: ending at once, without a checkpoint'
-        kill -KILL -- "-$launcher" 2> /dev/null || true
+        kill -KILL -- "-$main" 2> /dev/null || true
         signalled=yes
     else
         cancelled=yes
@@ -161,19 +161,26 @@ wait_for() {
     done
 }
 
+# Runs a command that a signal may end; what comes after it is then not begun.
+run_step() {
+    local code=0
+    "$@" &
+    step=$!
+    wait_for "$step" || code=$?
+    step=
+    if [ -e "$run_dir/STOP" ]; then
+        say "stopped before training began" >&2
+        exit 75
+    fi
+    return "$code"
+}
+
 # ---- data: made once, before any rank starts -------------------------------------------------
 prepare() {
     exec hydria prepare "$config" --data "$data_root"
 }
-prepare &
-preparing=$!
 prepared=0
-wait_for "$preparing" || prepared=$?
-preparing=
-if [ -e "$run_dir/STOP" ]; then
-    say 'stopped before training began'
-    exit 75
-fi
+run_step prepare || prepared=$?
 [ "$prepared" = 0 ] || exit "$prepared"
 
 # ---- train -----------------------------------------------------------------------------------
@@ -186,9 +193,10 @@ touch -- "$run_dir/job/started"
 set -m # in a process group of its own, the launcher does not see Ctrl-C: torchrun would die of it
 launch "$@" &
 set +m
-launcher=$!
+main=$!
+step=$main
 code=0
-wait_for "$launcher" || code=$?
+wait_for "$main" || code=$?
 
 # ---- what became of it -----------------------------------------------------------------------
 state=none

@@ -33,7 +33,6 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("frontier", {"gpus": 2, "cpus": 56}, 7, "rank 0 gets cores 1-7,9-15,17-23,25-31, spans NUMA"),
     ("frontier", {"gpus": 9}, 8,
      "--gpus: expected at most 8 GPUs per node on frontier, got 9. Hint: --nodes 2 --gpus 8"),
-    ("frontier", {"gpus": 0}, 8, "--gpus: expected at least 1 GPU per node on frontier, got 0"),
     ("frontier", {"mem": "64G"}, 11,
      "--mem: expected no memory request on frontier, got 64G: a node has 512 GB"),
     ("katana", {"mem": "300G"}, 11, "--mem: expected at most 248G per node on katana"),

@@ -1,4 +1,4 @@
-"""Checks 1, 3, 4 and 27: queues, walltimes, and what a queue is for."""
+"""Checks 1 to 5, 21 and 27: queues, walltimes, and what a queue is for."""
 
 from __future__ import annotations
 
@@ -9,14 +9,28 @@ from hydria.core.errors import listed
 from hydria.core.registry import nearest
 from hydria.deploy.checks.finding import Finding, error, warning
 from hydria.deploy.plan import Plan
-from hydria.deploy.queues import refusal
+from hydria.deploy.queues import most, refusal, unknown_limits
 
 
 def known_queue(plan: Plan) -> Iterator[Finding]:
-    names = {row.name for row in plan.site.queues}
+    """The queue exists, may be submitted to, and is described."""
     asked = plan.queue.value
-    if asked is None or asked in names:
+    if asked is None or plan.site.any_queue:
         return
+    rows = [row for row in plan.site.queues if row.asked_as == asked]
+    if rows and all(row.refused for row in rows):
+        yield error(1, plan.queue.source, f"no job of ours in {asked!r}: {rows[0].refused}")
+        return
+    behind = next((row for row in plan.site.queues if row.submit_to and row.name == asked), None)
+    if rows or behind is None:
+        yield from _unknown_queue(plan, asked) if not rows else ()
+        return
+    message = f"{asked!r} is an execution queue of {plan.site.name}, which refuses jobs"
+    yield error(2, plan.queue.source, message, f"--queue {behind.submit_to} hands them on to it")
+
+
+def _unknown_queue(plan: Plan, asked: str) -> Iterator[Finding]:
+    names = {row.asked_as for row in plan.site.queues}
     close = nearest(asked, names)
     hint = f"did you mean {close!r}?" if close else None
     yield error(1, plan.queue.source, f"expected one of {listed(names)}, got {asked!r}", hint)
@@ -24,36 +38,58 @@ def known_queue(plan: Plan) -> Iterator[Finding]:
 
 def limits(plan: Plan) -> Iterator[Finding]:
     """Nodes and walltime lie within a row of the site's table."""
-    names = {row.name for row in plan.site.queues}
-    if plan.queue_row is not None or plan.queue.value not in names | {None}:
+    queue = None if plan.site.any_queue else plan.queue.value
+    rows = [row for row in plan.site.queues if queue is None or row.asked_as == queue]
+    if plan.queue_row is not None or not rows or all(row.refused for row in rows):
         return
     nodes, walltime = plan.nodes.value, plan.walltime_s.value
-    shortest = min(row.walltime[0] for row in plan.site.queues)
+    shortest = min(row.walltime[0] for row in rows)
     if walltime < shortest:
         message = f"expected at least {format_walltime(shortest)} on {plan.site.name}"
         yield error(3, plan.walltime_s.source, f"{message}, got {format_walltime(walltime)}")
-        return
-    if _beyond_launcher(plan):
-        return
-    yield error(1, "limits", refusal(plan.site, plan.queue.value, nodes, walltime))
+    elif not _beyond_launcher(plan):
+        yield _over_limits(plan, queue, nodes, walltime)
+
+
+def _over_limits(plan: Plan, queue: str | None, nodes: int, walltime: int) -> Finding:
+    unknown = unknown_limits(plan.site, queue, nodes, walltime)
+    reasons = refusal(plan.site, queue, nodes, walltime)
+    if unknown:
+        message = f"how far {plan.site.name} goes is unknown: {', '.join(unknown)}. {reasons}"
+        return error(21, "limits", message, f"--assume '{unknown[0]}=…' renders anyway")
+    routes = [
+        row
+        for row in plan.site.queues
+        if row.submit_to and row.nodes[0] <= nodes <= most(row)[0] and queue in {None, row.asked_as}
+    ]
+    drops = "routing_queue_drops_silently" in plan.site.scheduler.quirks
+    if routes and drops:
+        longest = format_walltime(max(most(row)[1] for row in routes))
+        message = (
+            f"{plan.site.name} {routes[0].asked_as!r} would route {nodes} nodes/"
+            f"{format_walltime(walltime)} nowhere; PBS can drop it without an error. "
+            f"Allowed: ≤{longest}. {reasons}"
+        )
+        return error(2, "limits", message)
+    return error(1, "limits", reasons)
 
 
 def _beyond_launcher(plan: Plan) -> bool:
-    most = plan.site.launch.max_nodes
-    return most is not None and plan.nodes.value > most
+    most_nodes = plan.site.launch.max_nodes
+    return most_nodes is not None and plan.nodes.value > most_nodes
 
 
 def nodes_of_launcher(plan: Plan) -> Iterator[Finding]:
     """More nodes than the launcher can be trusted with."""
     if _beyond_launcher(plan):
-        most, asked = plan.site.launch.max_nodes, plan.nodes.value
+        most_nodes, asked = plan.site.launch.max_nodes, plan.nodes.value
         reason = "how ranks are started on several nodes there is not sourced"
         if plan.site.scheduler.kind == "local":
             reason = "it is one machine"
         yield error(
             21,
             plan.nodes.source,
-            f"expected at most {most} node on {plan.site.name}, got {asked}: {reason}",
+            f"expected at most {most_nodes} node on {plan.site.name}, got {asked}: {reason}",
             "--gpus or --cpus asks for more ranks on the node",
         )
 
@@ -63,8 +99,18 @@ def not_for_production(plan: Plan) -> Iterator[Finding]:
     if row is None or row.production:
         return
     running = row.per_user.running if row.per_user else None
-    most = f"; at most {running} job of yours in any state" if running else ""
-    yield warning(4, f"queue {row.name}", f"is not for production or chains of jobs{most}")
+    limit = f"; at most {running} job of yours in any state" if running else ""
+    yield warning(4, f"queue {row.name}", f"is not for production or chains of jobs{limit}")
+
+
+def one_at_a_time(plan: Plan) -> Iterator[Finding]:
+    """Queues that run a person's jobs one after the other."""
+    row = plan.queue_row
+    if row is None or row.per_user is None or not row.production or row.per_user.running != 1:
+        return
+    queued = row.per_user.queued
+    waits = f", {queued} in all are accepted" if queued else ""
+    yield warning(5, f"queue {row.asked_as}", f"runs 1 job of yours at a time{waits}")
 
 
 def warning_before_end(plan: Plan) -> Iterator[Finding]:

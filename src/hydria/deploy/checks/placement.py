@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hydria.deploy.checks.finding import Finding, error, warning
-from hydria.deploy.placement import core_list, nearest_gpu
+from hydria.deploy.placement import core_list
+from hydria.deploy.placement import nearest_gpus as near
 from hydria.deploy.plan import Plan
 
 
@@ -85,15 +86,15 @@ def nearest_gpus(plan: Plan) -> Iterator[Finding]:
     for place in plan.places:
         if place.gpu is None:
             continue
-        best = nearest_gpu(affinity, place.cores)
+        best = near(affinity, place.cores) if affinity else [place.gpu]
         cores = core_list(place.cores)
-        if place.gpu != best:
+        if place.gpu not in best:
             order = ",".join(str(row.gpu) for row in affinity)
             yield error(
                 8,
                 "GPUs",
                 f"rank {place.local_rank} on cores {cores} uses GPU {place.gpu}; nearest is "
-                f"GPU {best}",
+                f"GPU {' or '.join(map(str, best))}",
                 f"order {order}",
             )
         if place.gpu in taken:

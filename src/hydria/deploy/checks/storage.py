@@ -10,7 +10,7 @@ from hydria.deploy.plan import Plan
 
 def node_local_used(plan: Plan) -> Iterator[Finding]:
     local, constraint = plan.site.storage.node_local, plan.constraint.value
-    if local is None or local.request is None or constraint is None:
+    if local is None or local.request is None or constraint is None or plan.staging.value:
         return
     if local.request.partition("=")[2] in constraint:
         message = f"asks for {local.path}, and this job keeps nothing there"

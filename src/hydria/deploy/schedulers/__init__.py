@@ -8,6 +8,7 @@ SCHEDULERS = Registry(
     {
         "local": "hydria.deploy.schedulers.local:Local",
         "slurm": "hydria.deploy.schedulers.slurm:Slurm",
+        "flux": "hydria.deploy.schedulers.flux:Flux",
         "pbspro": "hydria.deploy.schedulers.pbs:Pbs",
     },
 )

@@ -9,10 +9,12 @@ from hydria.deploy.plan import Plan
 from hydria.deploy.schedulers.base import Carried, Scheduler, only_set
 
 OPTIONS = {"-N": "name", "-A": "account", "-q": "queue", "-M": "mail"}
-FIXED = frozenset({"-j", "-m"})
+FIXED = frozenset({"-j oe", "-m abe"})
+RESOURCES = frozenset({"select", "walltime", "filesystems"})
 # Part of a chunk → the value of a plan that it carries, and how its text is read.
 CHUNK: dict[str, tuple[str, Callable[[str], object]]] = {
     "ncpus": ("cores_per_node", int),
+    "mpiprocs": ("ranks_per_node", int),
     "ngpus": ("gpus_per_node", int),
     "mem": ("memory_mib", parse_memory),
     "gpu_model": ("constraint", str),
@@ -27,11 +29,34 @@ class Pbs(Scheduler):
     sentinel = "#PBS"
     submit_command = ("qsub",)
     account_option = "-A"
+    after_option = ("-W", "depend=afterany:{id}")
+    link_option = ("-v", "HYDRIA_RESTARTS={number}")
 
     def directives(self, plan: Plan) -> tuple[str, ...]:
-        return tuple(_directives(plan))
+        return tuple(self._lines(plan))
+
+    def _lines(self, plan: Plan) -> Iterator[str]:
+        yield f"-N {_name(plan)}"
+        if plan.account.value is not None:
+            yield f"-A {plan.account.value}"
+        if _names_queue(plan):
+            yield f"-q {plan.queue.value}"
+        yield f"-l select={':'.join(_chunk(plan))}"
+        yield f"-l walltime={format_walltime(plan.walltime_s.value)}"
+        if plan.filesystems.value is not None:
+            yield f"-l filesystems={plan.filesystems.value}"
+        yield from self.site_directives(plan)
+        yield "-j oe"
+        if plan.mail.value is not None:
+            yield f"-M {plan.mail.value}"
+            yield "-m abe"
+
+    def spelled(self, flag: str, value: str) -> str:
+        """Resources are written `-l name=value`, all others `-k value`."""
+        return f"{flag}{'=' if flag.startswith('-l ') else ' '}{value}" if value else flag
 
     def carried(self, plan: Plan) -> Carried:
+        chunked = plan.site.select_style != "nodes"
         return only_set(
             {
                 "name": _name(plan),
@@ -39,46 +64,42 @@ class Pbs(Scheduler):
                 "queue": plan.queue.value if _names_queue(plan) else None,
                 "mail": plan.mail.value,
                 "nodes": plan.nodes.value,
-                "cores_per_node": _cores_per_node(plan),
-                "gpus_per_node": plan.gpus_per_node.value or None,
+                "cores_per_node": _cores_per_node(plan) if chunked else None,
+                "ranks_per_node": plan.ranks_per_node.value if _counts_ranks(plan) else None,
+                "gpus_per_node": (plan.gpus_per_node.value or None) if chunked else None,
                 "memory_mib": plan.memory_mib.value,
                 "constraint": plan.constraint.value,
+                "chunk": plan.site.directives.chunk,
                 "walltime_s": plan.walltime_s.value,
+                "filesystems": plan.filesystems.value,
+                "extra": tuple(self.site_directives(plan)),
             }
         )
 
     def read(self, directives: Sequence[str]) -> Carried:
-        found: Carried = {}
+        found: Carried = {"chunk": ()}
+        extra: list[str] = []
         for directive in directives:
             option, _, text = directive.partition(" ")
-            if option == "-l":
+            if option == "-l" and text.partition("=")[0] in RESOURCES:
                 found |= _read_resource(text)
             elif option in OPTIONS:
                 found[OPTIONS[option]] = text
-            elif option not in FIXED:
-                raise ValueError(f"expected a planned directive, got {directive!r}")
-        return found
-
-
-def _directives(plan: Plan) -> Iterator[str]:
-    yield f"-N {_name(plan)}"
-    if plan.account.value is not None:
-        yield f"-A {plan.account.value}"
-    if _names_queue(plan):
-        yield f"-q {plan.queue.value}"
-    yield f"-l select={':'.join(_chunk(plan))}"
-    yield f"-l walltime={format_walltime(plan.walltime_s.value)}"
-    yield "-j oe"
-    if plan.mail.value is not None:
-        yield f"-M {plan.mail.value}"
-        yield "-m abe"
+            elif directive not in FIXED:
+                extra.append(directive)
+        return found | {"extra": tuple(extra)}
 
 
 def _chunk(plan: Plan) -> Iterator[str]:
     yield str(plan.nodes.value)
+    yield from plan.site.directives.chunk
+    if plan.site.select_style == "nodes":  # whole nodes: nothing of them is counted
+        return
     cores = _cores_per_node(plan)
     if cores is not None:
         yield f"ncpus={cores}"
+    if _counts_ranks(plan):
+        yield f"mpiprocs={plan.ranks_per_node.value}"
     if plan.gpus_per_node.value:
         yield f"ngpus={plan.gpus_per_node.value}"
     if plan.memory_mib.value is not None:
@@ -87,18 +108,24 @@ def _chunk(plan: Plan) -> Iterator[str]:
         yield f"gpu_model={plan.constraint.value}"
 
 
+def _counts_ranks(plan: Plan) -> bool:
+    """Whether the node file has to name each node once for every rank."""
+    return plan.site.select_style == "pbs_chunk" and plan.site.launch.cmd == "mpirun"
+
+
 def _read_resource(text: str) -> Carried:
     name, _, value = text.partition("=")
     if name == "walltime":
         return {"walltime_s": parse_walltime(value)}
-    if name != "select":
-        raise ValueError(f"expected select or walltime, got {text!r}")
+    if name == "filesystems":
+        return {"filesystems": value}
     count, *parts = value.split(":")
     found: Carried = {"nodes": int(count)}
     for part in parts:
-        key, reader = CHUNK[part.partition("=")[0]]
-        found[key] = reader(part.partition("=")[2])
-    return found
+        if part.partition("=")[0] in CHUNK:
+            key, reader = CHUNK[part.partition("=")[0]]
+            found[key] = reader(part.partition("=")[2])
+    return found | {"chunk": tuple(part for part in parts if part.partition("=")[0] not in CHUNK)}
 
 
 def _memory(mebibytes: int) -> str:

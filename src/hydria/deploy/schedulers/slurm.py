@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from hydria.config.conditions import holds
-from hydria.config.job import format_memory, format_walltime, parse_memory, parse_walltime
+from hydria.config.job import format_memory, format_walltime, parse_walltime
 from hydria.deploy.plan import Plan
 from hydria.deploy.schedulers.base import Carried, Scheduler, only_set
 
@@ -20,12 +19,13 @@ FLAGS: dict[str, tuple[str, Callable[[str], object]]] = {
     "--cpus-per-task": ("cores_per_rank", int),
     "--gpus-per-node": ("gpus_per_node", int),
     "--time": ("walltime_s", parse_walltime),
-    "--mem": ("memory_mib", parse_memory),
+    "--gres": ("gpus_per_node", lambda text: int(text.removeprefix("gpu:"))),
     "--constraint": ("constraint", str),
     "--mail-user": ("mail", str),
     "--signal": ("lead_s", lambda text: int(text.removeprefix("B:USR1@"))),
     "--requeue": ("requeue", bool),
 }
+MEMORY_FLAGS = {"mem": "--mem", "mem_per_cpu": "--mem-per-cpu", "mem_per_gpu": "--mem-per-gpu"}
 FIXED = frozenset({"--output", "--open-mode", "--mail-type"})
 
 
@@ -35,35 +35,66 @@ class Slurm(Scheduler):
     sentinel = "#SBATCH"
     submit_command = ("sbatch",)
     account_option = "-A"
+    after_option = ("--dependency=afterany:{id}",)
     account_variable = "SLURM_JOB_ACCOUNT"
 
     def directives(self, plan: Plan) -> tuple[str, ...]:
-        return tuple(_directives(plan))
+        return tuple(self._lines(plan))
+
+    def _lines(self, plan: Plan) -> Iterator[str]:
+        yield f"--job-name={plan.config.slug}"
+        if plan.account.value is not None:
+            yield f"--account={plan.account.value}"
+        flag = _queue_flag(plan)
+        if flag:
+            yield f"{flag}={plan.queue.value}"
+        yield f"--nodes={plan.nodes.value}"
+        yield f"--time={format_walltime(plan.walltime_s.value)}"
+        if plan.site.select_style == "tasks":
+            yield from _tasks(plan)
+        yield from _memory(plan)
+        if plan.constraint.value is not None:
+            yield f"--constraint={plan.constraint.value}"
+        yield from self.site_directives(plan)
+        yield "--output=%x-%j.out"
+        if plan.mail.value is not None:
+            yield f"--mail-user={plan.mail.value}"
+            yield "--mail-type=BEGIN,END,FAIL"
+        if plan.site.restart.signal == "scheduler":
+            yield f"--signal=B:USR1@{plan.lead_s.value}"
+        if plan.requeues.value:
+            yield from ("--requeue", "--open-mode=append")
 
     def carried(self, plan: Plan) -> Carried:
         tasks = plan.site.select_style == "tasks"
+        added = list(self.site_directives(plan))
+        shape = {
+            "ranks_per_node": plan.ranks_per_node.value,
+            "cores_per_rank": plan.cores_per_rank.value,
+            "gpus_per_node": plan.gpus_per_node.value or None,
+        }
+        said = {FLAGS[flag][0] for text in added if (flag := text.partition("=")[0]) in FLAGS}
         return only_set(
             {
                 "name": plan.config.slug,
                 "account": plan.account.value,
                 "queue": plan.queue.value if _queue_flag(plan) else None,
                 "nodes": plan.nodes.value,
-                "ranks_per_node": plan.ranks_per_node.value if tasks else None,
-                "cores_per_rank": plan.cores_per_rank.value if tasks else None,
-                "gpus_per_node": (plan.gpus_per_node.value or None) if tasks else None,
                 "walltime_s": plan.walltime_s.value,
-                "memory_mib": plan.memory_mib.value,
                 "constraint": plan.constraint.value,
                 "mail": plan.mail.value,
                 "lead_s": plan.lead_s.value if plan.site.restart.signal == "scheduler" else None,
                 "requeue": True if plan.requeues.value else None,
-                "extra": tuple(_extra(plan)),
+                "memory": tuple(_memory(plan)),
+                "extra": tuple(text for text in added if text.partition("=")[0] not in FLAGS),
+                **{name: value for name, value in shape.items() if tasks or name in said},
             }
         )
 
     def read(self, directives: Sequence[str]) -> Carried:
         found: Carried = {}
         extra: list[str] = []
+        memory: list[str] = []
         for directive in directives:
             flag, _, text = directive.partition("=")
             if flag in FLAGS:
@@ -71,35 +102,11 @@ class Slurm(Scheduler):
                 if key in found:
                     raise ValueError(f"expected one directive for {key}, got {directive!r} too")
                 found[key] = True if flag == "--requeue" else reader(text)
+            elif flag in MEMORY_FLAGS.values():
+                memory.append(directive)
             elif flag not in FIXED:
                 extra.append(directive)
-        return found | {"extra": tuple(extra)}
-
-
-def _directives(plan: Plan) -> Iterator[str]:
-    yield f"--job-name={plan.config.slug}"
-    if plan.account.value is not None:
-        yield f"--account={plan.account.value}"
-    flag = _queue_flag(plan)
-    if flag:
-        yield f"{flag}={plan.queue.value}"
-    yield f"--nodes={plan.nodes.value}"
-    yield f"--time={format_walltime(plan.walltime_s.value)}"
-    if plan.site.select_style == "tasks":
-        yield from _tasks(plan)
-    if plan.memory_mib.value is not None:
-        yield f"--mem={format_memory(plan.memory_mib.value)}"
-    if plan.constraint.value is not None:
-        yield f"--constraint={plan.constraint.value}"
-    yield from _extra(plan)
-    yield "--output=%x-%j.out"
-    if plan.mail.value is not None:
-        yield f"--mail-user={plan.mail.value}"
-        yield "--mail-type=BEGIN,END,FAIL"
-    if plan.site.restart.signal == "scheduler":
-        yield f"--signal=B:USR1@{plan.lead_s.value}"
-    if plan.requeues.value:
-        yield from ("--requeue", "--open-mode=append")
+        return found | {"memory": tuple(memory), "extra": tuple(extra)}
 
 
 def _queue_flag(plan: Plan) -> str:
@@ -118,12 +125,13 @@ def _tasks(plan: Plan) -> Iterator[str]:
         yield f"--gpus-per-node={plan.gpus_per_node.value}"
 
 
-def _extra(plan: Plan) -> Iterator[str]:
-    """What the site file adds: literal directives, those with a condition, those of the queue."""
-    directives, facts = plan.site.directives, plan.conditions()
-    for row in directives.required:
-        if row.from_ == "literal":
-            yield f"{row.flag}={row.value}" if row.value else row.flag
-    yield from (row.emit for row in directives.conditional if holds(row.when, facts))
-    if plan.queue_row is not None:
-        yield from plan.queue_row.extra
+def _memory(plan: Plan) -> Iterator[str]:
+    asked, policy = plan.memory_mib.value, plan.site.memory_policy
+    if asked is None:
+        return
+    shares = {
+        "mem_per_gpu": plan.gpus_per_node.value,
+        "mem_per_cpu": plan.ranks_per_node.value * (plan.cores_per_rank.value or 1),
+    }
+    flag = MEMORY_FLAGS.get(policy, "--mem")
+    yield f"{flag}={format_memory(asked // (shares.get(policy) or 1))}"

@@ -1,0 +1,127 @@
+"""From what a person asks for to checked scripts on disk."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hydria.cli.job_options import Asked
+from hydria.config import LoadedConfig, load_config
+from hydria.core.errors import DeployError, Problem
+from hydria.core.files import write_text_atomic
+from hydria.deploy.checks import judge, judge_script, refuse
+from hydria.deploy.plan import Plan
+from hydria.deploy.planner import make_plan
+from hydria.deploy.render import account_note, missing_account, render
+from hydria.deploy.request import gather
+from hydria.deploy.schedulers import scheduler_of
+from hydria.deploy.sites import load_site
+from hydria.deploy.task import WITHOUT_CONFIG, Task, make_task
+
+RENDERED = Path("jobs/rendered")
+OVERRIDDEN = frozenset({"train", "prepare"})
+
+
+@dataclass(frozen=True)
+class Job:
+    """A script on disk, its plan, and what is to be said about it."""
+
+    plan: Plan
+    file: Path
+    notes: tuple[str, ...]
+
+
+def write_jobs(asked: Asked) -> list[Job]:
+    """The job that is asked for, or one for each variant of a sweep; none if one is refused."""
+    from hydria.deploy.sweep import read_sweep
+
+    if not asked.sweep:
+        return [write_job(asked)]
+    variants = read_sweep(asked.sweep)
+    written = [(replace(asked, **variant.values), variant.label) for variant in variants]
+    return [write_job(each, label) for each, label in written]
+
+
+def write_job(asked: Asked, label: str = "") -> Job:
+    """Plan, check, render, read back and write one script.
+
+    Args:
+        label: what tells this job from its siblings; part of its name and of its run folder.
+
+    Raises:
+        HydriaError: with everything that the person must change; nothing is written then.
+    """
+    task, loaded = _task_and_config(asked)
+    loaded_site = load_site(asked.site, asked.assume or ())
+    own = {"env": _variables(asked.env or []), "directives": asked.directives or None}
+    flags = asked.flags() | own
+    request = gather(flags, loaded.config.job if loaded else None, os.environ, loaded_site.site)
+    plan = make_plan(loaded_site, loaded, request, task, label, asked.accept_unverified)
+    findings = refuse(judge(plan))
+    script = render(plan)
+    findings += refuse(judge_script(plan, script))
+    name = f"{plan.config.slug}.{script.extension}"
+    folder = asked.out if label and asked.out else RENDERED / plan.site.name
+    file = asked.out if asked.out and not label else folder / name
+    _write(file, script.text)
+    notes = [*_account(plan), *(loaded.warnings if loaded else ()), *map(str, findings)]
+    return Job(plan, file, tuple(notes))
+
+
+def _task_and_config(asked: Asked) -> tuple[Task, LoadedConfig | None]:
+    """Words are overrides of a config that is trained, and arguments of everything else."""
+    task = make_task(asked.task, asked.script, ())
+    words = asked.words or []
+    overrides: Sequence[str] = ()
+    if task.kind in OVERRIDDEN:
+        overrides = words
+    else:
+        task = replace(task, arguments=tuple(words))
+    if asked.config is not None:
+        return task, load_config(asked.config, overrides)
+    if task.kind not in WITHOUT_CONFIG:
+        message = f"expected a config, which {task.kind} needs, got none"
+        raise DeployError([Problem("--config", message, "a file, or a name in configs/")])
+    return task, None
+
+
+def _variables(pairs: Sequence[str]) -> dict[str, str] | None:
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise DeployError([Problem("--env", f"expected K=V, got {pair!r}") for pair in wrong])
+    split = (pair.partition("=") for pair in pairs)
+    return {name: value for name, _, value in split} or None
+
+
+def _account(plan: Plan) -> list[str]:
+    if not missing_account(plan):
+        return []
+    return [account_note(plan, scheduler_of(plan.site.scheduler.kind))]
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        if file.is_dir():
+            raise IsADirectoryError("it is a folder")
+        write_text_atomic(file, text)
+    except OSError as err:
+        reason = err.strerror or str(err)
+        raise DeployError([Problem("--out", f"cannot write {file}: {reason}")]) from err
+
+
+def say_notes(job: Job) -> None:
+    """Notes go to stderr, so that stdout can be read by programs."""
+    for note in job.notes:
+        print(f"hydria: {note}", file=sys.stderr)
+
+
+def tree_of(job: Job) -> dict[str, Any]:
+    """The plan for other programs."""
+    from hydria.deploy.plan import as_json
+
+    directives = scheduler_of(job.plan.site.scheduler.kind).directives(job.plan)
+    return as_json(job.plan, directives) | {"script": str(job.file)}

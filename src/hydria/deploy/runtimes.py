@@ -1,0 +1,96 @@
+"""Container runtimes: the words that put a command into an image."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+
+from hydria.config.site import Injection
+from hydria.deploy.plan import Plan
+
+IMAGE = '"$image"'
+# Runtimes whose image is a file on the machine; those of the others have names in a registry.
+OF_FILES = frozenset({"apptainer", "singularity"})
+# What ranks in podman's containers must be told beside the variables of the plan.
+LAUNCHER_FAMILIES = ("SLURM_*", "PMI_*", "PMIX_*", "FLUX_*")
+# A launcher's step that the options of a container belong to, where nothing else makes one.
+OWN_STEP = {"pyxis": "srun -N1 -n1"}
+
+
+def container_words(plan: Plan, alone: bool = False, more: Sequence[str] = ()) -> str:
+    """What puts a command into the image; empty without one.
+
+    Args:
+        alone: the command is no rank: no launcher stands before these words.
+        more: folders that the command must see beside the usual ones, quoted.
+    """
+    if plan.image.value is None:
+        return ""
+    folders = ['"$data_root"', '"$run_dir"', '"$PWD"', *more]
+    if plan.task.script:
+        folders.append('"${script%/*}"')
+    words = RUNTIMES[plan.runtime.value](plan, folders)
+    step = OWN_STEP.get(plan.runtime.value, "") if alone else ""
+    return " ".join(word for word in (step, *words) if word)
+
+
+def injected_binds(plan: Plan) -> list[str]:
+    """What the site's injections bind, each once."""
+    return list(dict.fromkeys(bind for row in _injected(plan) for bind in row.binds))
+
+
+def _injected(plan: Plan) -> list[Injection]:
+    return [row for row in plan.site.container.injections if row.name in plan.injections]
+
+
+def _flags(plan: Plan) -> list[str]:
+    container = plan.site.container
+    gpu = [container.gpu_flag] if container.gpu_flag and plan.gpus_per_node.value else []
+    fakeroot = ["--fakeroot"] if container.fakeroot else []
+    injected = (flag for row in _injected(plan) for flag in row.flags)
+    return [*gpu, *fakeroot, *container.exec_flags, *injected]
+
+
+def _apptainer(plan: Plan, folders: Sequence[str]) -> list[str]:
+    binds = [*folders, *map(shlex.quote, injected_binds(plan))]
+    words = [plan.runtime.value, "exec", *_flags(plan)]
+    return [*words, *(f"--bind {bind}" for bind in binds), IMAGE]
+
+
+def _podman(plan: Plan, folders: Sequence[str]) -> list[str]:
+    # podman passes nothing on by itself
+    names = ["HYDRIA_DATA", *(entry.name for entry in plan.env), *LAUNCHER_FAMILIES]
+    if plan.site.launch.master_addr is not None:
+        names += ["MASTER_ADDR", "MASTER_PORT"]
+    if plan.site.launch.gpu_select == "mask_wrapper":
+        names.append("CUDA_VISIBLE_DEVICES")
+    return [
+        "podman-hpc run --rm",
+        *_flags(plan),
+        *(f"--env {shlex.quote(name)}" for name in names),
+        *(f"--volume {folder}:{folder}" for folder in folders),
+        *(f"--volume {shlex.quote(f'{bind}:{bind}')}" for bind in injected_binds(plan)),
+        '--workdir "$PWD"',
+        IMAGE,
+    ]
+
+
+def _shifter(plan: Plan, folders: Sequence[str]) -> list[str]:
+    volumes = (f"--volume={folder}:{folder}" for folder in folders)
+    return [f"shifter --image={IMAGE}", *_flags(plan), *volumes]
+
+
+def _pyxis(plan: Plan, folders: Sequence[str]) -> list[str]:
+    """Options of srun itself; they follow the launcher's own."""
+    binds = [*folders, *map(shlex.quote, injected_binds(plan))]
+    mounts = ",".join(f"{bind}:{bind}" for bind in binds)
+    return [f"--container-image={IMAGE}", f"--container-mounts={mounts}", *_flags(plan)]
+
+
+RUNTIMES: dict[str, Callable[[Plan, Sequence[str]], list[str]]] = {
+    "apptainer": _apptainer,
+    "singularity": _apptainer,
+    "podman-hpc": _podman,
+    "shifter": _shifter,
+    "pyxis": _pyxis,
+}
