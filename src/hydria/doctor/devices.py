@@ -131,7 +131,7 @@ def pci_address(properties: Any) -> str | None:
     return f"{domain:04x}:{bus:02x}:{getattr(properties, 'pci_device_id', 0):02x}.0"
 
 
-def bus_number(address: str | None, kind: str, folder: Path = PCI_DEVICES) -> int | None:
+def bus_number(address: str | None, kind: str, folder: Path | None = None) -> int | None:
     """Place of a device among all of its vendor on the node, hidden ones included.
 
     Drivers and facility guides number devices in the order of their PCI addresses.
@@ -140,7 +140,7 @@ def bus_number(address: str | None, kind: str, folder: Path = PCI_DEVICES) -> in
         return None
     found = sorted(
         path.name
-        for path in folder.glob("*")
+        for path in (folder or PCI_DEVICES).glob("*")
         if _text(path / "vendor") == VENDORS[kind] and _text(path / "class")[:6] in PCI_CLASSES
     )
     return found.index(address) if address in found else None

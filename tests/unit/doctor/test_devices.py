@@ -76,3 +76,31 @@ def test_rank_takes_its_own_of_the_devices_shown(local_rank: int, shown: str, nu
 def test_device_nobody_has_is_an_error_of_the_facts() -> None:
     facts = device_facts(Ranks(), {"HYDRIA_DEVICE": "tpu"})
     assert facts.error == "HYDRIA_DEVICE: expected one of cpu, cuda, xpu, got 'tpu'"
+
+
+@pytest.mark.parametrize(
+    ("on_bus", "number", "told_by"), [(True, 1, "PCI order"), (False, 6, "ROCR_VISIBLE_DEVICES")]
+)
+def test_accelerator_is_numbered_by_the_bus_else_by_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_bus: bool, number: int, told_by: str
+) -> None:
+    """A stand-in for torch on a rank that is shown GPU 6 alone, as its device 0."""
+    shown = SimpleNamespace(
+        name="MI250X", total_memory=64 * 1024**3, uuid="d9", pci_domain_id=0, pci_bus_id=0xD9,
+        pci_device_id=0,
+    )  # fmt: skip
+    module = SimpleNamespace(device_count=lambda: 1, get_device_properties=lambda index: shown)
+    torch = SimpleNamespace(cuda=module, version=SimpleNamespace(hip="6.4"))
+    process_group = SimpleNamespace(
+        choose_device=lambda ranks, environment: SimpleNamespace(type="cuda", index=0)
+    )
+    modules = {"torch": torch, "hydria.runtime.process_group": process_group}
+    monkeypatch.setattr("hydria.doctor.devices.import_module", modules.__getitem__)
+    for bus in ("c1", "d9") if on_bus else ():
+        device(tmp_path, f"0000:{bus}:00.0", "0x1002", "0x038000")
+    monkeypatch.setattr("hydria.doctor.devices.PCI_DEVICES", tmp_path)
+
+    facts = device_facts(Ranks(3, 8, 3, 8, 0, "Slurm"), {"ROCR_VISIBLE_DEVICES": "6"})
+    assert (facts.number, facts.number_from) == (number, told_by)
+    assert (facts.kind, facts.chosen, facts.names) == ("rocm", 0, ("MI250X",))
+    assert (facts.identity, facts.memory_mib) == ("d9", (65536,))
