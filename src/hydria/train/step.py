@@ -66,12 +66,21 @@ class Stepper:
             outputs = self._parallel(batch)
         sums = global_sum(self.task.loss_sums(outputs, batch))
         means = self.task.finish(sums / counts.to(sums))
-        loss = (self._weights * means).sum()
+        loss = self._objective(means)
         loss.backward()  # type: ignore[no-untyped-call]
         if self._clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self._clip)
         self.optimizer.step()
         return sums.detach()
+
+    def _objective(self, means: Tensor) -> Tensor:
+        """What is minimised: the weighted sum, or what the model makes of its terms."""
+        # learnt weights are the model's: they are optimised, saved and restored with it
+        balance: nn.Module | None = getattr(self.model, "balance", None)
+        if balance is None:
+            return (self._weights * means).sum()
+        total: Tensor = balance(means, self._weights)
+        return total
 
     @torch.no_grad()
     def evaluate(
@@ -96,14 +105,21 @@ class Stepper:
 
 
 def _distributed(model: nn.Module, task: Task, world: World) -> nn.Module:
+    # learnt weights of the loss follow from global sums: their gradient is equal everywhere
+    alike = [name for name, _ in model.named_parameters() if name.startswith("balance.")]
+    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, alike)
     # statistics of the global batch are equal everywhere; local ones follow rank 0
     options: dict[str, Any] = {BROADCAST: not task.synchronised}
+    # Parameters that no output depends on are found once in a static graph. But then DDP orders
+    # its buckets anew after the first step, and with it the sums of more than two ranks: a
+    # resumed run would differ in the last bits.
+    exact = torch.are_deterministic_algorithms_enabled()
     return DistributedDataParallel(
         model,
         device_ids=None if world.device.type == "cpu" else [world.device],
         process_group=world.gradient_group,
         gradient_as_bucket_view=True,
-        # finds parameters that no output depends on once, not in every step
-        static_graph=True,
+        static_graph=not exact,
+        find_unused_parameters=exact,
         **options,
     )
