@@ -63,15 +63,15 @@ def slurm() -> Iterator[Slurm]:
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     write_lsms(tmp_path / "raw", count=24)
-    (tmp_path / "site.yaml").write_text(SITE)
+    (tmp_path / "test-images.yaml").write_text(SITE)
     (tmp_path / "tiny.json").write_text(json.dumps(config_tree("raw")))
     return tmp_path
 
 
 def submit(slurm: Slurm, place: Path, image: Path) -> str:
     said = slurm.command(
-        sys.executable, "-m", "hydria", "submit", "--site", "site.yaml", "--config", "tiny.json",
-        "--image", str(image), EPOCHS, cwd=place,
+        sys.executable, "-m", "hydria", "submit", "--site", "test-images.yaml",
+        "--config", "tiny.json", "--image", str(image), EPOCHS, cwd=place,
     )  # fmt: skip
     return said.split()[-1]
 

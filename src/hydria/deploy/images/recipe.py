@@ -75,7 +75,7 @@ def labels(stack: Stack) -> dict[str, str]:
 
 def steps(stack: Stack) -> tuple[Step, ...]:
     """Everything that an image gets, in order."""
-    return (*_system(stack), *_python(stack), *_site(stack), _finish(stack))
+    return (*_system(stack), *_python(stack), _caches(stack), *_site(stack), _finish(stack))
 
 
 def _system(stack: Stack) -> Iterator[Step]:
@@ -116,8 +116,27 @@ def _see_base(stack: Stack) -> tuple[str, str]:
     """Let the environment see the base's torch, after its own packages, whatever holds it."""
     find = "import os, torch; print(os.path.dirname(os.path.dirname(torch.__file__)))"
     line = "import site; site.addsitedir('%s')\\n"
-    pth = f"{stack.prefix}/lib/python{stack.python.version}/site-packages/base.pth"
+    pth = f"{packages_of(stack)}/base.pth"
     return (f'base=$({stack.python.executable} -c "{find}")', f'printf "{line}" "$base" > {pth}')
+
+
+def packages_of(stack: Stack) -> str:
+    """Where the environment keeps its packages."""
+    return f"{stack.prefix}/lib/python{stack.python.version}/site-packages"
+
+
+def _caches(stack: Stack) -> Step:
+    """Python reads a `.pth` line when it starts: in both formats, for every user, at run time."""
+    names = ", ".join(f"('{cache.name}', '{cache.folder}')" for cache in stack.caches)
+    line = (
+        "import os; "
+        "top = os.path.join(os.environ.get('TMPDIR') or '/tmp', 'hydria-%d' % os.getuid()); "
+        f"[os.environ.setdefault(name, os.path.join(top, folder)) for name, folder in ({names})]"
+    )
+    return Step(
+        "caches go where the user may write, and belong to one user",
+        (f'echo "{line}" > {packages_of(stack)}/hydria_caches.pth',),
+    )
 
 
 def _site(stack: Stack) -> Iterator[Step]:
@@ -133,7 +152,7 @@ def _site(stack: Stack) -> Iterator[Step]:
 
 def _finish(stack: Stack) -> Step:
     check = f"import torch; assert {stack.torch.check}, torch.__version__"
-    packages = f"{stack.prefix}/lib/python{stack.python.version}/site-packages"
+    packages = packages_of(stack)
     return Step(
         "the torch that this stack is for; compiled, because nobody can later; no build files stay",
         (

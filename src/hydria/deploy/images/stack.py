@@ -86,6 +86,14 @@ class Variable(Part):
     why: Text
 
 
+class Cache(Part):
+    """A variable that gets a folder of its own under the user's temporary folder."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
+    folder: Word
+    why: Text
+
+
 class Hook(Part):
     """A folder that is empty in the image, first on the loader's path, for a site to bind over."""
 
@@ -115,6 +123,7 @@ class Stack(Part):
     prefix: AbsolutePath
     packages: tuple[Package, ...]
     environment: tuple[Variable, ...]
+    caches: tuple[Cache, ...]
     hooks: tuple[Hook, ...]
     missing: tuple[Missing, ...] = ()
     test: Text
