@@ -168,3 +168,19 @@ def test_pna_eq_layer_equals_its_equations_on_a_crystal(edge_features: bool) -> 
     expected = pna_eq_by_hand(model, batch, x, vectors)
     torch.testing.assert_close(output.x, expected.x, rtol=1e-11, atol=1e-11)
     torch.testing.assert_close(output.equivariant, expected.equivariant, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("reflect", [False, True], ids=["rotation", "reflection"])
+@pytest.mark.parametrize("structure", [make_crystal(1, rattle=0.2), make_cluster()])
+def test_vectors_of_mace_turn_between_its_layers(structure: Structure, reflect: bool) -> None:
+    model = make_model(make_spec("MACE", node_max_ell=1, max_ell=3, num_conv_layers=3))
+    turn = orthogonal(reflect)
+    states = model.encode_each(make_batch(structure))[1:3]
+    after = model.encode_each(make_batch(turned(structure, turn, np.zeros(3))))[1:3]
+    for state, state_turned in zip(states, after, strict=True):
+        vectors = state.nodes.equivariant
+        assert vectors.shape == (len(structure.numbers), 3, 8)
+        assert float(vectors.detach().abs().max()) > 1e-2
+        expected = torch.einsum("nxc,xy->nyc", vectors, torch.as_tensor(turn))
+        found = state_turned.nodes.equivariant
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)

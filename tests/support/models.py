@@ -19,8 +19,9 @@ from tests.support.graphs import Structure
 
 CUTOFF = 4.0
 INPUT_DIM = 2
-# how large random weights are; large ones saturate architectures with tanh inside
-WEIGHT_SCALE = {"PAINN": 1.0, "PNAEq": 1.2}
+# how large random weights are: large ones saturate architectures with tanh inside, and MACE scales
+# its weights itself
+WEIGHT_SCALE = {"PAINN": 1.0, "PNAEq": 1.2, "MACE": 4.0}
 HEADS = {
     "graph": {
         "num_sharedlayers": 2,
@@ -62,7 +63,7 @@ def make_spec(
             HeadSpec(name="energy", kind="graph", dim=1, weight=0.5),
             HeadSpec(name="dipole", kind="node", dim=2, weight=0.5),
         ),
-        input_dim=INPUT_DIM,
+        input_dim=1 if mpnn_type == "MACE" else INPUT_DIM,
         edge_dim=1 if edge_features else 0,
         num_nodes=num_nodes,
         pna_deg=tuple(pna_deg),
@@ -87,7 +88,14 @@ def make_model(spec: ModelSpec, seed: int = 0) -> nn.Module:
     for name, buffer in model.named_buffers():
         if name.endswith(("running_mean", "running_var")):
             buffer.copy_(torch.rand(buffer.shape, generator=generator) + 0.5)
+    if spec.architecture.mpnn_type == "MACE":
+        model.elements = _elements_of
     return model.eval()
+
+
+def _elements_of(x: Tensor) -> Tensor:
+    """Elements, hydrogen 0, from `features`; MACE itself wants the atomic number in their place."""
+    return (x[:, 0] * 50).round().long().clamp(1, 118) - 1
 
 
 def features(structure: Structure) -> NDArray[np.float64]:

@@ -42,11 +42,11 @@ class MessagePassingStack(nn.Module, ABC):
         self.activation = activation(architecture.activation_function)
         widths = self.widths()
         self.convs = nn.ModuleList(
-            self.make_conv(width_in, width_out, last=layer == len(widths) - 1)
-            for layer, (width_in, width_out) in enumerate(pairwise(widths), start=1)
+            self.make_layer(layer, width_in, width_out, last=layer == len(widths) - 2)
+            for layer, (width_in, width_out) in enumerate(pairwise(widths))
         )
         self.norms = nn.ModuleList(self.make_norm(width) for width in widths[1:])
-        self.outputs = Outputs(spec, widths[-1], self.activation, self.make_head_conv)
+        self.outputs = self.make_outputs(widths[-1])
         if architecture.freeze_conv_layers:
             self.convs.requires_grad_(False)
             self.norms.requires_grad_(False)
@@ -54,6 +54,14 @@ class MessagePassingStack(nn.Module, ABC):
     @abstractmethod
     def make_conv(self, in_dim: int, out_dim: int, last: bool) -> nn.Module:
         """One convolution from `in_dim` to `out_dim` channels; `last` of its chain or not."""
+
+    def make_layer(self, layer: int, in_dim: int, out_dim: int, last: bool) -> nn.Module:
+        """The convolution number `layer`, from 0, of the encoder."""
+        return self.make_conv(in_dim, out_dim, last)
+
+    def make_outputs(self, width: int) -> Outputs:
+        """The heads, behind `width` channels."""
+        return Outputs(self.spec, width, self.activation, self.make_head_conv)
 
     def make_head_conv(self, in_dim: int, out_dim: int, last: bool) -> nn.Module:
         """One convolution of a `conv` head."""
@@ -87,7 +95,7 @@ class MessagePassingStack(nn.Module, ABC):
         for conv, norm in zip(self.convs, self.norms, strict=True):
             nodes = conv(nodes, edges, geometry)
             nodes = nodes._replace(x=self.activation(norm(nodes.x)))
-        return Encoded(nodes, edges, _graphs(batch), pos, geometry, self.geometry)
+        return Encoded(nodes, edges, graphs_of(batch), pos, geometry, self.geometry)
 
     def forward(self, batch: Any) -> list[Tensor]:
         """One tensor per head: (G, dim) for graph heads, (N, dim) for node heads."""
@@ -117,7 +125,7 @@ class TopologyStack(MessagePassingStack):
     unavailable = MessagePassingStack.unavailable | {"edge_features"}
 
 
-def _graphs(batch: Any) -> Segments:
+def graphs_of(batch: Any) -> Segments:
     """The nodes by graph; a single torch-geometric `Data` is one graph."""
     index = getattr(batch, "batch", None)
     if index is None:

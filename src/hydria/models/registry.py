@@ -14,6 +14,7 @@ ARCHITECTURES = Registry(
         "CGCNN": "hydria.models.cgcnn:CGCNNStack",
         "SchNet": "hydria.models.schnet:SchNetStack",
         "PAINN": "hydria.models.painn:PAINNStack",
+        "MACE": "hydria.models.mace:MACEStack",
         "DimeNet": "hydria.models.dimenet:DimeNetStack",
         "GAT": "hydria.models.gat:GATStack",
         "GIN": "hydria.models.gin:GINStack",

@@ -23,6 +23,8 @@ class NodeState(NamedTuple):
     """(N, C) invariant features."""
     equivariant: Tensor | None
     """What turns with the structure: positions or vectors; None for invariant architectures."""
+    elements: Tensor | None = None
+    """(N,) int64 elements, hydrogen 0, for architectures with weights by element."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,7 @@ class Encoded:
         new_node[node_ids] = torch.arange(len(node_ids), device=node_ids.device)
         edges = self.edges.renumbered(new_node, len(node_ids))
         pos = None if self.pos is None else self.pos[node_ids]
-        equivariant = self.nodes.equivariant
-        nodes = NodeState(
-            self.nodes.x[node_ids], None if equivariant is None else equivariant[node_ids]
-        )
+        nodes = NodeState(*[None if part is None else part[node_ids] for part in self.nodes])
         graphs = Segments(graph_of[node_ids], len(graph_ids))
         geometry = self.geometry_of(edges, pos)
         return Encoded(nodes, edges, graphs, pos, geometry, self.geometry_of), node_ids

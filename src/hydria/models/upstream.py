@@ -6,6 +6,7 @@ What all architectures share is here; each one's own rules are in its `upstream`
 - ``CONV_RULES``: names within one convolution; a replacement that starts with ``/`` leaves it;
 - optionally ``NUMBERED_MODULES``: whether these names keep upstream's ``module_<number>.``;
 - ``MODEL_RULES``: other names of the architecture;
+- optionally ``prepare(state, spec) -> state``: changes of names and values, before renaming;
 - optionally ``adapt(state) -> state``: changes of values, after renaming;
 - optionally ``adapt_spec(spec) -> spec``: what upstream builds where it ignores the config.
 """
@@ -58,9 +59,11 @@ def convert_state(state: Mapping[str, Tensor], spec: ModelSpec) -> State:
         ModelError: if a name is not known.
     """
     own = _own_rules(spec)
+    prepare = getattr(own, "prepare", lambda same, _: same)
+    plain = {name.removeprefix("module."): value for name, value in state.items()}
     renamed: State = {}
-    for name, value in state.items():
-        new = _renamed(name.removeprefix("module."), spec, own)
+    for name, value in prepare(plain, spec).items():
+        new = _renamed(name, spec, own)
         if new is not None:
             renamed[new] = value
     for branch in spec.architecture.output_heads.node:

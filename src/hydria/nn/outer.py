@@ -62,7 +62,8 @@ class OuterSums:
         """All nodes, so few at a time that `width` columns of their edges fit the cache."""
         node = edge = 0
         for size, degree in self.groups:
-            step = max(1, CHUNK_SIZE // max(1, degree * width))
+            on_cpu = self.nodes.device.type == "cpu"
+            step = max(1, CHUNK_SIZE // max(1, degree * width)) if on_cpu else max(1, size)
             for count in (min(step, size - done) for done in range(0, size, step)):
                 edges = self.by_degree[edge : edge + count * degree]
                 yield Chunk(slice(node, node + count), edges, (count, degree))

@@ -52,7 +52,7 @@ class EGNNConv(nn.Module):
             edges: the edges, with (E, edge_dim) features if the layer takes them.
             lengths: (E, 1) distances where positions do not move, Å.
         """
-        x, pos = nodes
+        x, pos = nodes.x, nodes.equivariant
         vectors = None if pos is None else edges.vectors(pos)
         if vectors is not None:
             lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)

@@ -38,7 +38,7 @@ class EquivariantConv(nn.Module):
 
     def forward(self, nodes: NodeState, edges: object, around: object) -> NodeState:
         """Convolve scalars (N, in_dim) and vectors (N, 3, in_dim) or None."""
-        scalars, vectors = self.update(*self.message(*nodes, around))
+        scalars, vectors = self.update(*self.message(nodes.x, nodes.equivariant, around))
         return NodeState(self.embed_scalars(scalars), self._widened(vectors))
 
     def _widened(self, vectors: Tensor) -> Tensor | None:

@@ -1,0 +1,173 @@
+"""The MACE architecture."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hydria.config.architectures.mace import MACE
+from hydria.config.spec import ModelSpec
+from hydria.core.errors import ConfigError, DataError, Problem
+from hydria.models.base import MessagePassingStack, graphs_of, required_cutoff
+from hydria.models.mace.conv import MACEConv, Sizes, Surroundings
+from hydria.models.mace.outputs import MACEOutputs
+from hydria.models.mace.product import NUM_ELEMENTS
+from hydria.models.mace.radial import RadialEmbedding
+from hydria.models.outputs import Outputs
+from hydria.models.state import Encoded, NodeState
+from hydria.nn.edges import Edges
+
+
+class MACEStack(MessagePassingStack):
+    """MACE over periodic images; the only node feature is the atomic number, as it is.
+
+    Each layer is read out, the elements before the first one too; the readouts are added. All but
+    the last readout are linear. With a list, `correlation` has an entry for each layer (HydraGNN
+    uses its first entry for all).
+    """
+
+    unavailable = frozenset()
+
+    def __init__(self, spec: ModelSpec) -> None:
+        _check(spec)
+        super().__init__(spec)
+        options = self.options
+        self.radial = RadialEmbedding(options, required_cutoff(spec))
+        self.embedding = nn.Parameter(torch.randn(NUM_ELEMENTS, options.hidden_dim))
+        if options.freeze_conv_layers:
+            self.embedding.requires_grad_(False)
+
+    @property
+    def options(self) -> MACE:
+        """The options of this architecture."""
+        return cast(MACE, self.spec.architecture)
+
+    def widths(self) -> list[int]:
+        """Channels before the first and after each layer: the same everywhere."""
+        return [self.options.hidden_dim] * (self.options.num_conv_layers + 1)
+
+    def make_norm(self, width: int) -> nn.Module:
+        """MACE has none."""
+        return nn.Identity()
+
+    def make_layer(self, layer: int, in_dim: int, out_dim: int, last: bool) -> nn.Module:
+        """A layer: the first one gets scalars, the last one gives scalars."""
+        degrees = 0 if layer == 0 else self.options.node_max_ell
+        out = 0 if last else self.options.node_max_ell
+        return self._conv(in_dim, out_dim, (degrees, out), self.correlations()[layer])
+
+    def make_conv(self, in_dim: int, out_dim: int, last: bool) -> nn.Module:
+        """A layer of a `conv` head, from scalars to scalars."""
+        return self._conv(in_dim, out_dim, (0, 0), self.correlations()[-1])
+
+    def _conv(
+        self, in_dim: int, out_dim: int, degrees: tuple[int, int], correlation: int
+    ) -> nn.Module:
+        options = self.options
+        sizes = Sizes(
+            in_dim=in_dim,
+            hidden_dim=options.hidden_dim,
+            out_dim=out_dim,
+            in_lmax=degrees[0],
+            out_lmax=degrees[1],
+            edge_lmax=options.max_ell,
+            num_radial=options.num_radial,
+            edge_dim=self.spec.edge_dim,
+        )
+        measured = self.spec.avg_num_neighbors or 1.0  # no edges at all: nothing to divide
+        return MACEConv(sizes, correlation, options.avg_num_neighbors or measured)
+
+    def correlations(self) -> tuple[int, ...]:
+        """The order of correlation of each layer."""
+        given = self.options.correlation
+        return (given,) * self.options.num_conv_layers if isinstance(given, int) else given
+
+    def make_outputs(self, width: int) -> Outputs:
+        """Readouts of the elements and of each layer."""
+        widths = [NUM_ELEMENTS, *self.widths()[1:]]
+        return MACEOutputs(self.spec, widths, self.activation, self.make_head_conv)
+
+    def geometry(self, edges: Edges, pos: Tensor | None) -> Surroundings:
+        """Distances and spherical harmonics of the edges."""
+        assert pos is not None
+        return Surroundings(edges, pos, self.options.max_ell, self.radial)
+
+    def elements(self, x: Tensor) -> Tensor:
+        """(N,) elements, hydrogen 0, of the (N, 1) node features.
+
+        Raises:
+            DataError: if they are no atomic numbers.
+        """
+        numbers = x[:, 0]
+        known = (numbers >= 1) & (numbers <= NUM_ELEMENTS) & (numbers == numbers.round())
+        if not bool(known.all()):
+            raise DataError(
+                f"batch.x: expected atomic numbers from 1 to {NUM_ELEMENTS}, because MACE has "
+                f"weights by element, got {numbers[~known][:3].tolist()}. "
+                f"Hint: let input_node_features name the atomic number, and do not normalise it"
+            )
+        return numbers.long() - 1
+
+    def embed(self, x: Tensor, pos: Tensor | None) -> NodeState:
+        """(N, C) scalars by element."""
+        elements = self.elements(x)
+        weight = self.embedding * NUM_ELEMENTS**-0.5
+        return NodeState(weight.index_select(0, elements), None, elements)
+
+    def encode(self, batch: Any) -> Encoded:
+        """The batch after the last layer."""
+        return self.encode_each(batch)[-1]
+
+    def encode_each(self, batch: Any) -> list[Encoded]:
+        """The batch as elements, and after each layer."""
+        dtype = self.outputs.dtype
+        edges, pos = Edges.of(batch, dtype), batch.pos.to(dtype)
+        geometry = self.geometry(edges, pos)
+        nodes = self.embed(batch.x, pos)
+        assert nodes.elements is not None
+        one_hot = functional.one_hot(nodes.elements, NUM_ELEMENTS).to(dtype)
+        states = [NodeState(one_hot, None, nodes.elements)]
+        for conv in self.convs:
+            nodes = conv(nodes, edges, geometry)
+            states.append(nodes)
+        graphs = graphs_of(batch)
+        return [Encoded(s, edges, graphs, pos, geometry, self._head_geometry) for s in states]
+
+    def _head_geometry(self, edges: Edges, pos: Tensor | None) -> Surroundings | None:
+        """What heads of a part of the graphs need: only convolutions look at the edges."""
+        branches = self.options.output_heads.node
+        convolved = any(branch.architecture.type == "conv" for branch in branches)
+        return self.geometry(edges, pos) if convolved else None
+
+    def forward(self, batch: Any) -> list[Tensor]:
+        """One tensor per head: (G, dim) for graph heads, (N, dim) for node heads."""
+        outputs = cast(MACEOutputs, self.outputs)
+        return outputs.summed(self.encode_each(batch), getattr(batch, "dataset_name", None))
+
+
+def _check(spec: ModelSpec) -> None:
+    """Raise what only the data, or two options together, can tell."""
+    options = cast(MACE, spec.architecture)
+    problems = []
+    if spec.input_dim != 1:
+        problems.append(
+            Problem(
+                "NeuralNetwork.Variables_of_interest.input_node_features",
+                f"expected the atomic number alone, because MACE has weights by element, "
+                f"got {spec.input_dim} columns",
+            )
+        )
+    given = options.correlation
+    if not isinstance(given, int) and len(given) != options.num_conv_layers:
+        problems.append(
+            Problem(
+                "NeuralNetwork.Architecture.correlation",
+                f"expected one number, or one for each of {options.num_conv_layers} layers, "
+                f"got {len(given)}",
+            )
+        )
+    if problems:
+        raise ConfigError(problems)
