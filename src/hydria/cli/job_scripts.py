@@ -11,7 +11,8 @@ from typing import Any
 
 from hydria.cli.job_options import Asked
 from hydria.config import LoadedConfig, load_config
-from hydria.core.errors import DeployError, Problem
+from hydria.config.not_yet import not_yet
+from hydria.core.errors import ConfigError, DeployError, Problem
 from hydria.core.files import write_text_atomic
 from hydria.deploy.checks import judge, judge_script, refuse
 from hydria.deploy.plan import Plan
@@ -82,7 +83,10 @@ def _task_and_config(asked: Asked) -> tuple[Task, LoadedConfig | None]:
     else:
         task = replace(task, arguments=tuple(words))
     if asked.config is not None:
-        return task, load_config(asked.config, overrides)
+        loaded = load_config(asked.config, overrides)
+        if task.trains and (later := not_yet(loaded.config)):
+            raise ConfigError(later)
+        return task, loaded
     if task.kind not in WITHOUT_CONFIG:
         message = f"expected a config, which {task.kind} needs, got none"
         raise DeployError([Problem("--config", message, "a file, or a name in configs/")])

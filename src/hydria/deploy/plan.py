@@ -63,6 +63,10 @@ class ConfigInput:
     json: str
     sha256: str
     overrides: tuple[str, ...] = ()
+    batch_size: int | None = None
+    """Samples of one rank's batch; None where the global batch is given instead."""
+    samples: int | None = None
+    """Samples to train on, as far as they can be told without the data."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ class Plan:
     directives: Decision[tuple[str, ...] | None]
     injections: tuple[str, ...]
     """Names of the site's injections that this container gets."""
+    asked_injections: tuple[str, ...]
     assumed: tuple[tuple[str, str], ...]
     """Unknown facts that a person gave a value: path and value."""
     accept_unverified: bool

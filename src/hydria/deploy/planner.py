@@ -13,6 +13,7 @@ from hydria.config import LoadedConfig
 from hydria.config.job import parse_memory, parse_walltime
 from hydria.config.site import Site, ranks_of
 from hydria.core.errors import DeployError, Problem
+from hydria.deploy.data_size import training_samples
 from hydria.deploy.environment import (
     THREADS,
     WORKERS,
@@ -20,6 +21,7 @@ from hydria.deploy.environment import (
     plan_environment,
     plan_modules,
 )
+from hydria.deploy.json_text import printed
 from hydria.deploy.launching import exported, launcher_words
 from hydria.deploy.placement import chosen_list, place_ranks
 from hydria.deploy.plan import ConfigInput, Decision, EnvEntry, Plan, RankPlace, conditions
@@ -66,10 +68,19 @@ def _no_config(task: Task) -> ConfigInput:
 
 def config_input(loaded: LoadedConfig) -> ConfigInput:
     """The config as the script carries it: overrides applied, ASCII, the same bytes every time."""
-    text = json.dumps(loaded.raw, indent=2, ensure_ascii=True, default=str)
+    text = printed(loaded.raw)
     digest = hashlib.sha256(text.encode()).hexdigest()
     overrides = tuple(f"{path}={_at(loaded.raw, path)}" for path in loaded.overrides)
-    return ConfigInput(loaded.name, slug(loaded.name), text, digest, overrides)
+    training = loaded.config.neural_network.training
+    return ConfigInput(
+        loaded.name,
+        slug(loaded.name),
+        text,
+        digest,
+        overrides,
+        None if training.global_batch_size else training.batch_size,
+        training_samples(loaded.config),
+    )
 
 
 def _at(tree: Mapping[str, Any], path: str) -> str:
@@ -169,6 +180,7 @@ class _Planner:
             filesystems=self._filesystems(),
             directives=self._optional("directives", "directives of one's own"),
             injections=injections,
+            asked_injections=tuple(wished.value) if wished else (),
             assumed=self.loaded.assumed,
             accept_unverified=self.accept_unverified,
             places=places,
@@ -334,7 +346,7 @@ class _Planner:
         if scratch.value is None and "$SCRATCH" in default:
             flag = "--" + key.replace("_", "-")
             message = f"storage.scratch of {self.site.name} is unknown"
-            raise DeployError([Problem(flag, message, f"give {flag} DIR")])
+            raise DeployError([Problem(flag, message, f"give {flag} DIR, or --assume storage.scratch=DIR")])
         text = default.replace("$SCRATCH", scratch.value or "").replace("$CONFIG", self.config.slug)
         return Decision(template(text), "on the site's scratch", self.site.cited(scratch))
 

@@ -70,9 +70,10 @@ def submit(
     if shutil.which(words[0]) is None:
         message = f"expected {words[0]} on this machine, which submits jobs of {plan.site.name}"
         raise DeployError([Problem("submit", message, f"run this on a login node; {script}")])
+    own = _with_own_commands(environment)
     if plan.site.scheduler.kind == "local":
-        return Handed(_run(words, environment))
-    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
+        return Handed(_run(words, own))
+    done = subprocess.run(words, env=own, stdout=subprocess.PIPE, text=True, check=False)
     sys.stdout.write(done.stdout)
     if done.returncode or not done.stdout.split():
         return Handed(done.returncode)
@@ -83,7 +84,7 @@ def submit(
 
 def _run(words: tuple[str, ...], environment: Mapping[str, str]) -> int:
     # Ctrl-C reaches bash too, whose script asks the trainer for a checkpoint: wait for that.
-    process = subprocess.Popen(words, env=_with_own_commands(environment))
+    process = subprocess.Popen(words, env=environment)
     while True:
         try:
             return process.wait()
@@ -92,7 +93,7 @@ def _run(words: tuple[str, ...], environment: Mapping[str, str]) -> int:
 
 
 def _with_own_commands(environment: Mapping[str, str]) -> dict[str, str]:
-    """`hydria` and `torchrun` of this very installation come first, for jobs that run here."""
+    """`hydria` and `torchrun` of this very installation come first; sbatch takes that along."""
     own = str(Path(sys.executable).parent)
     return {**environment, "PATH": os.pathsep.join([own, environment.get("PATH", os.defpath)])}
 

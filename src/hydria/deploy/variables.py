@@ -26,7 +26,11 @@ RESERVED = frozenset(
 # A name that nearly is one of these is refused: a misspelt variable is silently without effect.
 KNOWN = frozenset(
     {
+        "CCL_ALLREDUCE_SCALEOUT",
         "CCL_ATL_TRANSPORT",
+        "CCL_KVS_USE_MPI_RANKS",
+        "CCL_OP_SYNC",
+        "CCL_ZE_IPC",
         "CCL_KVS_MODE",
         "CCL_PROCESS_LAUNCHER",
         "CUDA_LAUNCH_BLOCKING",
@@ -71,6 +75,7 @@ KNOWN = frozenset(
         "HYDRAGNN_USE_ddstore",
         "HYDRAGNN_VALTEST",
         "HYDRIA_DEVICE",
+        "HYDRIA_MPI_FIRST",
         "MIOPEN_CUSTOM_CACHE_DIR",
         "MIOPEN_DISABLE_CACHE",
         "MIOPEN_FIND_MODE",
@@ -98,6 +103,8 @@ KNOWN = frozenset(
         "OMP_NUM_THREADS",
         "OMP_PLACES",
         "OMP_PROC_BIND",
+        "PALS_PING_PERIOD",
+        "PALS_RPC_TIMEOUT",
         "PYTORCH_CUDA_ALLOC_CONF",
         "PYTORCH_HIP_ALLOC_CONF",
         "ROCR_VISIBLE_DEVICES",

@@ -11,9 +11,14 @@ from datetime import date
 from hydria.core.errors import DeployError, Problem
 from hydria.deploy.checks.directives import (
     accepts_memory,
+    account_of_paths,
+    filesystems_exist,
     forbidden_flags,
     one_line_each,
+    one_memory_flag,
+    peers_visible,
     placeholders,
+    planned_twice,
     required_flags,
     step_flags,
 )
@@ -24,7 +29,14 @@ from hydria.deploy.checks.environment import (
     names_of_variables,
     texts_of_variables,
 )
-from hydria.deploy.checks.facts import image_needs_runtime, old_facts, unverified_fabric
+from hydria.deploy.checks.facts import (
+    cores_known,
+    gpus_known,
+    image_needs_runtime,
+    injections_agree,
+    old_facts,
+    unverified_fabric,
+)
 from hydria.deploy.checks.finding import Finding
 from hydria.deploy.checks.image import image_fits
 from hydria.deploy.checks.limits import (
@@ -32,16 +44,21 @@ from hydria.deploy.checks.limits import (
     limits,
     nodes_of_launcher,
     not_for_production,
+    one_at_a_time,
     warning_before_end,
 )
 from hydria.deploy.checks.placement import (
+    batches_fit,
     cores_exist,
     gpus_exist,
+    listed_width,
     nearest_gpus,
     one_memory_domain,
+    places_exist,
     threads_fit,
+    whole_node_for_masks,
 )
-from hydria.deploy.checks.script import bash_accepts, says_its_plan
+from hydria.deploy.checks.script import bash_accepts, says_its_plan, staging_is_tested
 from hydria.deploy.checks.storage import node_local_used, plain_paths
 from hydria.deploy.plan import Plan
 from hydria.deploy.render import Script
@@ -53,14 +70,25 @@ CHECKS: tuple[Check, ...] = (
     limits,
     nodes_of_launcher,
     not_for_production,
+    one_at_a_time,
+    gpus_known,
     gpus_exist,
+    cores_known,
     cores_exist,
+    listed_width,
+    whole_node_for_masks,
+    places_exist,
     one_memory_domain,
     nearest_gpus,
+    peers_visible,
     forbidden_flags,
     accepts_memory,
+    one_memory_flag,
     required_flags,
+    account_of_paths,
+    filesystems_exist,
     step_flags,
+    injections_agree,
     image_needs_runtime,
     image_fits,
     unverified_fabric,
@@ -71,7 +99,9 @@ CHECKS: tuple[Check, ...] = (
     cache_folders,
     node_local_used,
     threads_fit,
+    batches_fit,
     warning_before_end,
+    planned_twice,
     one_line_each,
     plain_paths,
     placeholders,
@@ -85,8 +115,12 @@ def judge(plan: Plan, today: date | None = None) -> list[Finding]:
 
 
 def judge_script(plan: Plan, script: Script) -> list[Finding]:
-    """Check 30: the script is bash, and says what was planned."""
-    return [*says_its_plan(plan, script), *bash_accepts(script)]
+    """Checks 25 and 30: the script is bash, says what was planned, and looks at its copies."""
+    return [
+        *says_its_plan(plan, script),
+        *staging_is_tested(script),
+        *bash_accepts(script),
+    ]
 
 
 def refuse(findings: Iterable[Finding]) -> list[Finding]:

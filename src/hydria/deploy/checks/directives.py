@@ -1,13 +1,17 @@
-"""Checks 10 to 14, 28 and 29: what the scheduler is told."""
+"""Checks 9 to 14, 28 and 29: what the scheduler is told."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
+from hydria.config.conditions import holds
 from hydria.config.job import format_memory
+from hydria.core.errors import listed
+from hydria.core.registry import nearest
 from hydria.deploy.checks.finding import Finding, error
 from hydria.deploy.plan import Plan
+from hydria.deploy.render import needs_account
 from hydria.deploy.schedulers import scheduler_of
 
 # Directives are not shell words: nothing quotes them, so only harmless characters may enter.
@@ -17,6 +21,7 @@ DIRECTIVE_TEXT = {
     "constraint": re.compile(r"[A-Za-z0-9_(\[][\w.&|()\[\]*,+-]*"),
     "mail": re.compile(r"[\w.+-]+(?:@[\w.-]+)?"),
 }
+MEMORY_FLAGS = ("--mem", "--mem-per-cpu", "--mem-per-gpu")
 PLACEHOLDER = re.compile(r"<.*>|your[_-]?\w*|changeme|xxx+|todo", re.IGNORECASE)
 
 
@@ -30,6 +35,29 @@ def forbidden_flags(plan: Plan) -> Iterator[Finding]:
         for text in (*_directives(plan), plan.launch):
             if flag in text.replace(" ", ""):
                 yield error(10, "directives", f"{plan.site.name} rejects {row.flag}", row.reason)
+
+
+def planned_twice(plan: Plan) -> Iterator[Finding]:
+    """A directive of one's own beside one that the plan writes."""
+    own = plan.directives.value or ()
+    names = [_name(text) for text in _directives(plan)]
+    for text in own:
+        if names.count(_name(text)) > 1:
+            message = f"{_name(text)} is planned already, got {text!r} too"
+            yield error(28, plan.directives.source, message, "its own option changes it")
+
+
+def _name(directive: str) -> str:
+    """`--time` of `--time=1:00`, `-l walltime` of `-l walltime=1:00`."""
+    return directive.partition("=")[0].strip() if "=" in directive else directive.split(" ")[0]
+
+
+def one_memory_flag(plan: Plan) -> Iterator[Finding]:
+    """Slurm takes at most one of its three flags for memory."""
+    said = [text for text in _directives(plan) if _name(text) in MEMORY_FLAGS]
+    if len(said) > 1:
+        message = f"at most one of {', '.join(MEMORY_FLAGS)}, got {' and '.join(said)}"
+        yield error(11, plan.directives.source, message, "--mem says it for every site")
 
 
 def accepts_memory(plan: Plan) -> Iterator[Finding]:
@@ -53,14 +81,57 @@ def accepts_memory(plan: Plan) -> Iterator[Finding]:
 
 def required_flags(plan: Plan) -> Iterator[Finding]:
     """Directives that the site demands; a missing account is reported when submitting."""
-    said = _directives(plan)
+    said, facts = _directives(plan), plan.conditions()
     for row in plan.site.directives.required:
-        if row.from_ == "account":
+        if row.from_ == "account" or not holds(row.when, facts):
             continue
-        if not any(
-            text == row.flag or text.startswith((f"{row.flag}=", f"{row.flag} ")) for text in said
-        ):
-            yield error(12, "directives", f"{plan.site.name} requires {row.flag}", row.reason)
+        if row.from_ == "queue" and plan.queue.value is None:
+            continue  # said by `limits`
+        found = [
+            text
+            for text in said
+            if text == row.flag or text.startswith((f"{row.flag}=", f"{row.flag} "))
+        ]
+        value = row.value if row.from_ != "literal" else None
+        if not found or (value and value not in found[0]):
+            wanted = f"{row.flag}={value}" if value else row.flag
+            yield error(12, "directives", f"{plan.site.name} requires {wanted}", row.reason)
+
+
+def account_of_paths(plan: Plan) -> Iterator[Finding]:
+    """Where no scheduler tells a job its account, paths that hold it need it now."""
+    scheduler = scheduler_of(plan.site.scheduler.kind)
+    if plan.account.value is None and needs_account(plan) and not scheduler.account_variable:
+        message = f"the folders of a job on {plan.site.name} lie below the project's"
+        yield error(12, "--account", message, "--account PROJECT, or --data and --run-dir")
+
+
+def filesystems_exist(plan: Plan) -> Iterator[Finding]:
+    known = plan.site.storage.filesystems
+    for name in (plan.filesystems.value or "").split(":"):
+        if known is None and name:
+            message = f"expected no file systems on {plan.site.name}, got {name!r}"
+            yield error(12, plan.filesystems.source, message)
+        elif known is not None and name not in known.known:
+            close = nearest(name, known.known)
+            note = f" ({known.note})" if known.note else ""
+            message = f"expected file systems of {listed(known.known)}, got {name!r}{note}"
+            hint = f"did you mean {close!r}?" if close else None
+            yield error(12, plan.filesystems.source, message, hint)
+
+
+def peers_visible(plan: Plan) -> Iterator[Finding]:
+    """A device cgroup around each rank hides its peers, unless the site says how it does not."""
+    select, words = plan.site.launch.gpu_select, f"{plan.launch} {' '.join(_directives(plan))}"
+    bound = re.search(r"--gpus-per-task|--gpu-bind=(?!none)\S+", words)
+    if bound is None or not plan.gpus_per_node.value or select == "scheduler_closest":
+        return
+    if select == "scheduler_map_shared" and "--gres-flags=allow-task-sharing" in words:
+        return
+    ccl = plan.site.ccl.backend.upper() if plan.site.ccl else "NCCL"
+    message = f"{bound[0]} hides peers from {ccl} on {plan.site.name}"
+    hint = "show each rank its GPU in a wrapper (gpu_select: mask_wrapper), or allow-task-sharing"
+    yield error(9, "launch", message, hint)
 
 
 def step_flags(plan: Plan) -> Iterator[Finding]:
@@ -68,6 +139,8 @@ def step_flags(plan: Plan) -> Iterator[Finding]:
     inherits = "srun_no_inherit_cpus" not in plan.site.scheduler.quirks
     if plan.site.launch.cmd != "srun" or inherits:
         return
+    if plan.cores_per_rank.value is None:
+        return  # said by `cores_known`
     if not re.search(r"(?:^| )(?:-c ?\d|--cpus-per-task=\d)", plan.launch):
         message = f"srun on {plan.site.name} does not inherit cores per rank"
         yield error(13, "launch.template", message, "add -c{cores}")

@@ -53,10 +53,14 @@ def limits(plan: Plan) -> Iterator[Finding]:
 
 def _over_limits(plan: Plan, queue: str | None, nodes: int, walltime: int) -> Finding:
     unknown = unknown_limits(plan.site, queue, nodes, walltime)
-    reasons = refusal(plan.site, queue, nodes, walltime)
     if unknown:
-        message = f"how far {plan.site.name} goes is unknown: {', '.join(unknown)}. {reasons}"
-        return error(21, "limits", message, f"--assume '{unknown[0]}=…' renders anyway")
+        asked = f"nodes={nodes} for {format_walltime(walltime)}"
+        message = (
+            f"whether a queue of {plan.site.name} takes {asked} is unknown ({', '.join(unknown)})"
+        )
+        assumed = " ".join(f"--assume '{path}=…'" for path in unknown)
+        return error(21, "limits", message, f"{assumed} renders anyway")
+    reasons = refusal(plan.site, queue, nodes, walltime)
     routes = [
         row
         for row in plan.site.queues

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hydria.config.site import ranks_of
 from hydria.deploy.checks.finding import Finding, error, warning
 from hydria.deploy.placement import core_list
 from hydria.deploy.placement import nearest_gpus as near
@@ -107,6 +108,61 @@ def nearest_gpus(plan: Plan) -> Iterator[Finding]:
             )
             return
         taken[place.gpu] = place.local_rank
+
+
+def whole_node_for_masks(plan: Plan) -> Iterator[Finding]:
+    """Masks name cores of a whole node: a part of one may have others."""
+    bind, gpus = plan.site.launch.cpu_bind, plan.site.node.gpus
+    count = gpus.count.value if gpus else None
+    asked = plan.gpus_per_node
+    if bind.full_nodes_only and count and 0 < asked.value < count:
+        message = f"cores are bound by their numbers on {plan.site.name}, which only holds for"
+        yield error(
+            7,
+            asked.source,
+            f"{message} whole nodes; got {asked.value} of {count} GPUs",
+            f"--gpus {count}",
+        )
+
+
+def places_exist(plan: Plan) -> Iterator[Finding]:
+    """A launcher that binds each rank needs a place for each."""
+    bind, asked = plan.site.launch.cpu_bind, plan.cores_per_rank
+    if plan.places or not plan.gpus_per_node.value or not plan.launch:
+        return
+    if bind.lists or bind.order == "gpus":
+        message = (
+            f"no binding of {plan.ranks_per_node.value} ranks with {asked.value} cores each "
+            f"is described on {plan.site.name}"
+        )
+        yield error(6, asked.source, message, "leave --cpus and --gpus out")
+
+
+def listed_width(plan: Plan) -> Iterator[Finding]:
+    """A list of cores gives as many as it gives, whatever is asked for."""
+    if not plan.site.launch.cpu_bind.lists or not plan.places:
+        return
+    width, asked = len(plan.places[0].cores), plan.cores_per_rank
+    if asked.value != width:
+        widths = sorted({len(ranks_of(row.value)[0]) for row in plan.site.launch.cpu_bind.lists})
+        fitting = " or ".join(str(each * plan.ranks_per_node.value) for each in widths)
+        message = f"{plan.site.name} binds ranks to {width} cores each, got {asked.value}"
+        yield error(6, asked.source, message, f"--cpus {fitting}")
+
+
+def batches_fit(plan: Plan) -> Iterator[Finding]:
+    """Ranks that get no sample of a step wait for the others."""
+    batch, samples = plan.config.batch_size, plan.config.samples
+    if not plan.task.trains or batch is None or samples is None:
+        return
+    if plan.ranks * batch > samples:
+        message = (
+            f"{plan.ranks} ranks × batches of {batch} = {plan.ranks * batch} > {samples} samples "
+            "to train on: one step per epoch, and ranks without work"
+        )
+        fitting = max(1, samples // plan.ranks)
+        hint = f"fewer nodes, or NeuralNetwork.Training.batch_size={fitting}"
+        yield warning(26, "ranks", message, hint)
 
 
 def threads_fit(plan: Plan) -> Iterator[Finding]:

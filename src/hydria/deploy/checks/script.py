@@ -1,7 +1,8 @@
-"""Check 30: what was rendered is bash, and says what was planned."""
+"""Checks 25 and 30: what was rendered is bash, and says what was planned."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,12 +12,21 @@ from hydria.deploy.plan import Plan
 from hydria.deploy.reading import differences
 from hydria.deploy.render import Script
 
+_COPY = re.compile(r"(?:run_step )?(?:on_every_node )?(?:sbcast|cp) ")
 BASH_TIMEOUT_S = 20
 
 
 def says_its_plan(plan: Plan, script: Script) -> Iterator[Finding]:
     for difference in differences(plan, script.text):
         yield error(30, "script", difference, "this is a fault of Hydria; please report it")
+
+
+def staging_is_tested(script: Script) -> Iterator[Finding]:
+    """Check 25: a copy to the nodes that fails must not go unnoticed."""
+    for line in script.text.splitlines():
+        words = line.strip()
+        if _COPY.match(words) and not words.endswith(("||", "&&", "; then")) and "||" not in words:
+            yield warning(25, "staging", f"nobody looks at the exit code of: {words}")
 
 
 def bash_accepts(script: Script) -> Iterator[Finding]:
