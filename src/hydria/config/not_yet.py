@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from hydria.config.architectures import ARCHITECTURES
 from hydria.config.run import RunConfig
 from hydria.core.errors import Problem
 
-# Architectures that have options and no model yet; a test compares them with the models.
-WITHOUT_MODEL = frozenset({"MACE"})
-# Those whose model cannot update vector features yet.
+# Architectures whose model cannot update vector features yet; a test compares them with the models.
 WITHOUT_VECTORS = frozenset({"SchNet"})
 
 # path → (attributes from the config to the value, what it asks for)

@@ -9,7 +9,7 @@ import pytest
 from hydria.config import load_config
 from hydria.config.architectures import ARCHITECTURES
 from hydria.config.checks import EQUIVARIANT
-from hydria.config.not_yet import WITHOUT_MODEL, WITHOUT_VECTORS, not_yet
+from hydria.config.not_yet import WITHOUT_VECTORS, not_yet
 from hydria.config.provenance import Value, resolved
 from hydria.config.spec import ModelSpec, resolve
 from hydria.config.summary import DataSummary
@@ -102,12 +102,6 @@ def test_what_cannot_be_trained_is_refused_before_training(path: str, value: Any
     assert [problem.path for problem in not_yet(config)] == [path]
     with pytest.raises(ConfigError, match="this version"):
         resolve(config, SUMMARY)
-
-
-@pytest.mark.parametrize("architecture", sorted(WITHOUT_MODEL))
-def test_architecture_without_a_model_is_refused(architecture: str) -> None:
-    config = load_config(make_config(), [f"mpnn_type={architecture}"]).config
-    assert [problem.path for problem in not_yet(config)] == [f"{SECTION}.mpnn_type"]
 
 
 @pytest.mark.parametrize("architecture", sorted(WITHOUT_VECTORS))

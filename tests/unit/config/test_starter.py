@@ -9,7 +9,7 @@ import pytest
 
 from hydria.config import LoadedConfig, load_config
 from hydria.config.architectures import ARCHITECTURES
-from hydria.config.not_yet import WITHOUT_MODEL, not_yet
+from hydria.config.not_yet import not_yet
 from hydria.config.starter import starter
 from hydria.core.errors import ConfigError
 
