@@ -50,16 +50,7 @@ def not_yet(config: RunConfig) -> list[Problem]:
         if _value(config, attributes)
     ]
     architecture = config.neural_network.architecture
-    if architecture.mpnn_type in WITHOUT_MODEL:
-        trainable = [name for name in ARCHITECTURES if name not in WITHOUT_MODEL]
-        found.append(
-            Problem(
-                "NeuralNetwork.Architecture.mpnn_type",
-                f"asks for {architecture.mpnn_type}, which this version cannot train",
-                f"it trains {', '.join(trainable)}",
-            )
-        )
-    elif architecture.equivariance and architecture.mpnn_type in WITHOUT_VECTORS:
+    if architecture.equivariance and architecture.mpnn_type in WITHOUT_VECTORS:
         found.append(
             Problem(
                 "NeuralNetwork.Architecture.equivariance",
