@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from hydria.deploy.planner import make_plan
 from hydria.deploy.render import render
 from hydria.deploy.request import gather
 from hydria.deploy.sites import load_site
+from hydria.deploy.task import TRAIN, Task
 
 NO_USER_FILE = Path("/nonexistent/hydria.yaml")
 
@@ -60,14 +61,16 @@ def plan_for(
     environment: Mapping[str, str] | None = None,
     user_file: Path = NO_USER_FILE,
     job: Mapping[str, Any] | None = None,
+    task: Task = TRAIN,
+    assume: Sequence[str] = (),
     **flags: Any,
 ) -> Plan:
     """The plan of the small config on `site`, with flags as on the command line."""
-    loaded_site = load_site(site)
+    loaded_site = load_site(site, assume)
     tree = small_config() | ({"Job": dict(job)} if job else {})
     loaded = load_config(tree, overrides)
     request = gather(flags, loaded.config.job, environment or {}, loaded_site.site, user_file)
-    return make_plan(loaded_site, loaded, request)
+    return make_plan(loaded_site, loaded, request, task)
 
 
 def script_for(site: str, **flags: Any) -> str:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from hydria.cli.job_options import Asked
 from hydria.cli.main import run
+from hydria.config.job import JobConfig
 from hydria.core.errors import HydriaError
+from hydria.deploy.submit import job_ids
 from tests.support.jobs import small_config
 
 HEAVY = {"torch", "numpy", "scipy", "ase", "rich", "spython", "torch_geometric"}
@@ -115,10 +120,63 @@ def test_refused_job_leaves_the_old_script(workplace: Path) -> None:
     assert (workplace / "x.slurm").read_text() == before
 
 
-def put_on_path(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_key_of_a_job_has_an_option() -> None:
+    assert set(JobConfig.model_fields) <= set(Asked.__dataclass_fields__)
+
+
+def test_job_explains_itself_and_its_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    job("--explain", "--nodes", "2", "--walltime", "90m")
+    said = capsys.readouterr().out
+    assert "cost at most       3 node-hours" in said
+    assert "one rank per GPU [plan]" in said
+    assert "script  jobs/rendered/frontier/tiny.slurm" in said
+
+
+def test_own_script_needs_no_config(workplace: Path) -> None:
+    (workplace / "own.py").write_text("print()\n")
+    words = ["job", "--site", "frontier", "--script", "own.py", "--account", "a"]
+    assert hydria(*words, "--", "--lr", "3") == 0
+    text = (workplace / "jobs/rendered/frontier/own.slurm").read_text()
+    assert "script=./own.py\n" in text
+    assert 'python "$script" --lr 3\n' in text
+
+
+@pytest.mark.parametrize("task", ["predict", "doctor"])
+def test_words_are_arguments_of_such_a_task(workplace: Path, task: str) -> None:
+    job("--task", task, "--out", "x.slurm", "--account", "a", "--", "--split", "train")
+    text = (workplace / "x.slurm").read_text()
+    assert re.search(rf"exec srun .* hydria {task}.* --split train$", text, re.MULTILINE)
+
+
+def test_task_without_its_config_is_refused() -> None:
+    with pytest.raises(HydriaError, match="--config: expected a config, which predict needs"):
+        run(["job", "--site", "local", "--task", "predict"])
+
+
+def test_sweep_writes_a_script_with_a_run_folder_for_each(workplace: Path) -> None:
+    job("--sweep", "nodes=1,2", "--account", "a", "--run-dir", "/scaling", "--out", "study")
+    for nodes in (1, 2):
+        text = (workplace / f"study/tiny-nodes-{nodes}.slurm").read_text()
+        assert f"#SBATCH --nodes={nodes}\n" in text
+        assert f"\nrun_dir=/scaling/nodes-{nodes}\n" in text
+
+
+def test_lint_names_what_shellcheck_finds(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert job("--lint", "--account", "a", "--out", "x.slurm") == 0
+    put_on_path(workplace, "shellcheck", monkeypatch, "x.slurm: line 3: SC2086")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(HydriaError, match="--lint: shellcheck:\nx.slurm: line 3: SC2086"):
+        job("--lint", "--account", "a", "--out", "x.slurm")
+
+
+def put_on_path(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, says: str = "", code: int = 3
+) -> None:
     program = folder / "bin" / name
     program.parent.mkdir(exist_ok=True)
-    program.write_text(f'#!/bin/bash\necho "{name} $*" > {folder}/submitted\nexit 3\n')
+    program.write_text(
+        f'#!/bin/bash\necho "{name} $*" >> {folder}/submitted\necho "{says}"\nexit {code}\n'
+    )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
 
@@ -135,6 +193,79 @@ def test_submit_hands_the_script_over(
     assert code == 3
     submitted = (workplace / "submitted").read_text()
     assert submitted == f"{command} jobs/rendered/{site}/{file}\n"
+
+
+SUBMIT = ["submit", "--config", "tiny.json", "--account", "a", "--run-dir", "run"]
+
+
+def test_submit_notes_the_job_in_the_run_folder(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_on_path(workplace, "sbatch", monkeypatch, "Submitted batch job 4711", 0)
+    assert hydria(*SUBMIT, "--site", "frontier") == 0
+    assert list(job_ids(workplace / "run")) == ["4711"]
+    line = json.loads((workplace / "run/job/submitted.jsonl").read_text())
+    script = workplace / line["script"]
+    assert line["sha256"] == hashlib.sha256(script.read_bytes()).hexdigest()
+    assert line["command"] == "sbatch jobs/rendered/frontier/tiny.slurm"
+
+
+def test_run_folder_that_cannot_be_written_does_not_cost_the_job(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_on_path(workplace, "sbatch", monkeypatch, "Submitted batch job 4711", 0)
+    (workplace / "run").write_text("a file")
+    assert hydria(*SUBMIT, "--site", "frontier") == 0
+    assert "job 4711 is not noted in run: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("site", "command", "says", "second"),
+    [
+        ("frontier", "sbatch", "Submitted batch job 7", "--dependency=afterany:7 {file} 1"),
+        ("katana", "qsub", "7.kman", "-W depend=afterany:7.kman -v HYDRIA_RESTARTS=1 {file}"),
+        ("tuolumne", "flux", "f7", "batch --dependency=afterany:f7 {file} 1"),
+    ],
+)
+def test_chain_waits_for_the_job_before(
+    workplace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    site: str,
+    command: str,
+    says: str,
+    second: str,
+) -> None:
+    put_on_path(workplace, command, monkeypatch, says, 0)
+    assert hydria(*SUBMIT, "--site", site, "--chain", "2", "--out", "x") == 0
+    calls = (workplace / "submitted").read_text().splitlines()
+    assert len(calls) == 2
+    assert calls[1] == f"{command} {second.format(file='x')}"
+
+
+@pytest.mark.parametrize("one_by_one", [True, False])
+def test_sweep_is_submitted_together_or_one_by_one(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, one_by_one: bool
+) -> None:
+    put_on_path(workplace, "sbatch", monkeypatch, "Submitted batch job 7", 0)
+    more = ["--one-by-one"] if one_by_one else []
+    assert hydria(*SUBMIT, "--site", "frontier", "--sweep", "nodes=1,2", *more) == 0
+    calls = (workplace / "submitted").read_text().splitlines()
+    assert ("--dependency=afterany:7" in calls[1]) is one_by_one
+    assert "--dependency" not in calls[0]
+
+
+def test_dry_run_prints_the_commands_and_submits_nothing(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_on_path(workplace, "qsub", monkeypatch)
+    assert hydria(*SUBMIT, "--site", "katana", "--chain", "2", "--dry-run", "--out", "x") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "qsub x",
+        "  run folder run",
+        "qsub -W depend=afterany:ID -v HYDRIA_RESTARTS=1 x",
+        "  run folder run",
+    ]
+    assert not (workplace / "submitted").exists()
 
 
 def test_submit_refuses_without_an_account(

@@ -23,7 +23,8 @@ FLAGS: dict[str, tuple[str, Callable[[str], object]]] = {
     "--constraint": ("constraint", str),
     "--mail-user": ("mail", str),
     "--signal": ("lead_s", lambda text: int(text.removeprefix("B:USR1@"))),
-    "--requeue": ("requeue", bool),
+    "--requeue": ("requeue", lambda _: True),
+    "--no-requeue": ("requeue", lambda _: False),
 }
 MEMORY_FLAGS = {"mem": "--mem", "mem_per_cpu": "--mem-per-cpu", "mem_per_gpu": "--mem-per-gpu"}
 FIXED = frozenset({"--output", "--open-mode", "--mail-type"})
@@ -62,8 +63,11 @@ class Slurm(Scheduler):
             yield "--mail-type=BEGIN,END,FAIL"
         if plan.site.restart.signal == "scheduler":
             yield f"--signal=B:USR1@{plan.lead_s.value}"
-        if plan.requeues.value:
+        requeues = _requeues(plan)
+        if requeues:
             yield from ("--requeue", "--open-mode=append")
+        elif requeues is False:
+            yield "--no-requeue"
 
     def carried(self, plan: Plan) -> Carried:
         tasks = plan.site.select_style == "tasks"
@@ -84,7 +88,7 @@ class Slurm(Scheduler):
                 "constraint": plan.constraint.value,
                 "mail": plan.mail.value,
                 "lead_s": plan.lead_s.value if plan.site.restart.signal == "scheduler" else None,
-                "requeue": True if plan.requeues.value else None,
+                "requeue": _requeues(plan),
                 "memory": tuple(_memory(plan)),
                 "extra": tuple(text for text in added if text.partition("=")[0] not in FLAGS),
                 **{name: value for name, value in shape.items() if tasks or name in said},
@@ -101,12 +105,18 @@ class Slurm(Scheduler):
                 key, reader = FLAGS[flag]
                 if key in found:
                     raise ValueError(f"expected one directive for {key}, got {directive!r} too")
-                found[key] = True if flag == "--requeue" else reader(text)
+                found[key] = reader(text)
             elif flag in MEMORY_FLAGS.values():
                 memory.append(directive)
             elif flag not in FIXED:
                 extra.append(directive)
         return found | {"memory": tuple(memory), "extra": tuple(extra)}
+
+
+def _requeues(plan: Plan) -> bool | None:
+    """Whether Slurm may start the job again, also after a node was lost; None: as it likes."""
+    how = plan.site.restart.requeue.value
+    return {"requeue_flag": bool(plan.requeues.value), "none": False}.get(how or "")
 
 
 def _queue_flag(plan: Plan) -> str:
