@@ -346,7 +346,9 @@ class _Planner:
         if scratch.value is None and "$SCRATCH" in default:
             flag = "--" + key.replace("_", "-")
             message = f"storage.scratch of {self.site.name} is unknown"
-            raise DeployError([Problem(flag, message, f"give {flag} DIR, or --assume storage.scratch=DIR")])
+            raise DeployError(
+                [Problem(flag, message, f"give {flag} DIR, or --assume storage.scratch=DIR")]
+            )
         text = default.replace("$SCRATCH", scratch.value or "").replace("$CONFIG", self.config.slug)
         return Decision(template(text), "on the site's scratch", self.site.cited(scratch))
 

@@ -27,6 +27,7 @@ from hydria.deploy.checks.environment import (
     contradictions,
     fabric_of_one_node,
     names_of_variables,
+    plugin_known,
     texts_of_variables,
 )
 from hydria.deploy.checks.facts import (
@@ -39,6 +40,7 @@ from hydria.deploy.checks.facts import (
 )
 from hydria.deploy.checks.finding import Finding
 from hydria.deploy.checks.image import image_fits
+from hydria.deploy.checks.kernels import image_by_name, kernels_exist
 from hydria.deploy.checks.limits import (
     known_queue,
     limits,
@@ -91,8 +93,11 @@ CHECKS: tuple[Check, ...] = (
     injections_agree,
     image_needs_runtime,
     image_fits,
+    image_by_name,
+    kernels_exist,
     unverified_fabric,
     fabric_of_one_node,
+    plugin_known,
     names_of_variables,
     texts_of_variables,
     contradictions,

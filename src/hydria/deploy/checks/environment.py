@@ -79,6 +79,18 @@ def fabric_of_one_node(plan: Plan) -> Iterator[Finding]:
         yield error(18, "FI_CXI_RDZV_PROTO", f"alt_read needs the directive {OFI_NEEDS}")
 
 
+def plugin_known(plan: Plan) -> Iterator[Finding]:
+    """Several nodes of a fabric that the collectives need a plugin for, which nobody has found."""
+    ccl = plan.site.ccl
+    if ccl is None or ccl.plugin_path is None or ccl.plugin_path.known or plan.nodes.value == 1:
+        return
+    if not plan.gpus_per_node.value or plan.injections:
+        return
+    name = ccl.backend.upper()
+    message = f"ccl.plugin_path is unknown on {plan.site.name}: {name} may fall back to TCP"
+    yield warning(18, plan.nodes.source, message, ccl.plugin_path.note)
+
+
 def cache_folders(plan: Plan) -> Iterator[Finding]:
     """Folders on a node are one person's and one job's."""
     for entry in plan.env:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from hydria.deploy.checks.finding import Finding, error, warning
 from hydria.deploy.plan import Plan
+from hydria.deploy.runtimes import OF_FILES
 
 
 def node_local_used(plan: Plan) -> Iterator[Finding]:
@@ -31,6 +32,8 @@ def plain_paths(plan: Plan) -> Iterator[Finding]:
         if path.startswith("~") or "$" in path:
             message = f"expected a path without ~ and $, got {path!r}"
             yield error(28, flag, message, "let your shell expand it, or write it out")
+        elif flag == "--image" and plan.runtime.value not in OF_FILES:
+            continue  # a name in a registry
         elif plan.image.value is not None and flag != "--venv" and set(path) & {",", ":"}:
             message = f"expected a path without , and :, got {path!r}"
             yield error(28, flag, message, "the container runtime reads them as separators")

@@ -1,0 +1,286 @@
+#!/bin/bash
+# hydria 0.1.0 job: dft_si on tuolumne (LLNL)
+# 1 node x 4 ranks x 21 cores + 1 GPU each, 01:00:00 in pbatch
+#
+# site      tuolumne, sha256 20418f92509648e7, facts of 2026-11-20
+# config    dft_si, sha256 2abb8cc8e0285ae2 (in this script)
+# facility  https://hpc.llnl.gov/documentation/tutorials
+# submit    flux batch dft_si.flux
+# source    e3sm: https://github.com/E3SM-Project/E3SM/tree/75e17cce/cime_config/machines
+# source    launcher: https://github.com/LBANN/HPC-launcher/blob/dbbb021/hpc_launcher/systems/lc/el_capitan_family.py
+# source    olcf: https://docs.olcf.ornl.gov/software/analytics/pytorch_frontier.html
+#
+# No container image (container.runtime none): the installed hydria runs; it must be on the PATH
+# of the job.
+#
+# CPU and GPU share their memory: HPC-launcher lets torch take 0.8 of it, more runs out of memory.
+#
+# --directive --setattr=gpumode=TPX gives 12 GPUs a node, CPX 24; mpibind binds wrongly in both
+# (llnl/mpibind #45).
+#
+# 300 s before the walltime ends the trainer writes a checkpoint. Whether the site lets a job
+# requeue itself is unknown: submit it again.
+#
+# flux: --job-name=dft_si
+# flux: --setattr=bank=abc123
+# flux: --queue=pbatch
+# flux: --nodes=1
+# flux: --exclusive
+# flux: --time-limit=3600s
+# flux: --output=dft_si-{{id}}.out
+
+set -euo pipefail
+
+say() { printf 'hydria: %s\n' "$*"; }
+die() { printf 'hydria: %s\n' "$*" >&2; exit 2; }
+
+# ---- where things are ------------------------------------------------------------------------
+: "$(flux getattr jobid)" # no such attribute outside of `flux batch`
+: "${USER:=$(id -un)}"
+data_root="/p/lustre5/${USER}/hydria/data"
+run_dir="/p/lustre5/${USER}/hydria/runs/dft_si"
+case $data_root in /*) ;; *) data_root=$PWD/$data_root ;; esac
+case $run_dir in /*) ;; *) run_dir=$PWD/$run_dir ;; esac
+config=$run_dir/job/dft_si.json
+mkdir -p -- "$data_root" "$run_dir/job"
+# how often this job has gone on by itself
+restarts=${1:-0}
+
+# ---- environment: every value with its reason ------------------------------------------------
+# OMP_NUM_THREADS: cores of a rank that loader workers leave [plan]
+export OMP_NUM_THREADS=17
+# HYDRAGNN_NUM_WORKERS: threads that assemble batches ahead [plan]
+export HYDRAGNN_NUM_WORKERS=4
+# HYDRAGNN_AGGR_BACKEND: losses are reduced with the gradients; no MPI beside it [plan]
+export HYDRAGNN_AGGR_BACKEND=torch
+# NCCL_SOCKET_IFNAME: bootstrap over Slingshot [launcher, 2026-08-02]
+export NCCL_SOCKET_IFNAME=hsi0
+# HSA_XNACK: GPUs may touch any memory of the process [e3sm, 2026-08-21]
+export HSA_XNACK=1
+# HYDRIA_MPI_FIRST: Cray MPICH fails when torch is imported before mpi4py [olcf, 2026-07-07]
+export HYDRIA_MPI_FIRST=1
+# where prepared data is found and kept
+export HYDRIA_DATA="$data_root"
+command -v hydria > /dev/null || die 'hydria is not installed here: give --image, or --venv DIR of an environment that has it'
+
+# ---- the config, as resolved when this script was written ------------------------------------
+cat > "$config.new" << 'HYDRIA_CONFIG'
+{
+  "Verbosity": {
+    "level": 1
+  },
+  "Dataset": {
+    "name": "dft_si",
+    "format": "extxyz",
+    "path": {
+      "train": "dft_si/train.extxyz.xz",
+      "validate": "dft_si/validate.extxyz.xz",
+      "test": "dft_si/test.extxyz.xz"
+    },
+    "node_features": {
+      "name": ["atomic_numbers"],
+      "dim": [1]
+    },
+    "graph_features": {
+      "name": ["energy_scaled_num_nodes"],
+      "dim": [1]
+    }
+  },
+  "NeuralNetwork": {
+    "Architecture": {
+      "mpnn_type": "SchNet",
+      "radius": 5.0,
+      "num_gaussians": 32,
+      "num_filters": 64,
+      "periodic_boundary_conditions": true,
+      "hidden_dim": 64,
+      "num_conv_layers": 3,
+      "activation_function": "silu",
+      "graph_pooling": "mean",
+      "output_heads": {
+        "graph": {
+          "num_sharedlayers": 1,
+          "dim_sharedlayers": 64,
+          "num_headlayers": 2,
+          "dim_headlayers": [64, 32]
+        }
+      }
+    },
+    "Variables_of_interest": {
+      "input_node_features": [0],
+      "output_names": ["energy"],
+      "output_index": [0],
+      "type": ["graph"],
+      "denormalize_output": true
+    },
+    "Training": {
+      "num_epoch": 100,
+      "batch_size": 8,
+      "loss_function_type": "mse",
+      "seed": 0,
+      "Optimizer": {
+        "type": "AdamW",
+        "learning_rate": 0.001
+      },
+      "Scheduler": {
+        "type": "CosineAnnealingLR"
+      }
+    }
+  }
+}
+HYDRIA_CONFIG
+
+# The truth about a run is its status.json; launchers lose exit codes.
+of_status() {
+    [ ! -e "$run_dir/status.json" ] || sed -n "s/^ *\"$1\": *\"*\([a-z0-9]*\).*/\1/p" "$run_dir/status.json"
+}
+
+# ---- a run that is finished is not begun again -----------------------------------------------
+if [ "$(of_status state)" = finished ]; then
+    anew='give another --run-dir (make: RUN_DIR=...), or remove that folder'
+    if [ -e "$config" ] && ! cmp -s -- "$config" "$config.new"; then
+        rm -f -- "$config.new"
+        die "$run_dir holds a finished run of another config. Hint: $anew"
+    fi
+    rm -f -- "$config.new"
+    say "$run_dir holds a finished run of this config: nothing is left to do"
+    hydria report "$run_dir" --table || true
+    say "report: $run_dir/report.html"
+    say "to train anew, $anew"
+    exit 0
+fi
+if [ "$restarts" != 0 ] && [ "$(of_status state)" = failed ]; then
+    die "the job before this one failed: not going on. See $run_dir/run.log"
+fi
+mv -f -- "$config.new" "$config"
+
+# ---- stop protocol: the file STOP asks the trainer for a checkpoint --------------------------
+signalled=no
+step=
+main=
+stop_early() {
+    signalled=yes
+    say "$1: asking for a checkpoint"
+    touch -- "$run_dir/STOP"
+    [ -n "$main" ] || kill "$step" 2> /dev/null || true
+}
+on_walltime() { stop_early 'the walltime ends soon'; }
+cancelled=no
+on_cancel() {
+    if [ "$cancelled" = yes ] && [ -n "$main" ]; then
+        say 'told again: ending at once, without a checkpoint'
+        kill -KILL -- "-$main" 2> /dev/null || true
+        signalled=yes
+    else
+        cancelled=yes
+        stop_early 'told to stop'
+    fi
+}
+trap on_walltime USR1
+trap on_cancel TERM INT HUP
+rm -f -- "$run_dir/STOP"
+# The scheduler gives no warning: this one comes 300 s before the end of the walltime.
+(
+    trap 'kill "$!" 2> /dev/null; exit 0' TERM
+    sleep 3300 &
+    wait "$!"
+    kill -USR1 $$
+) &
+timer=$!
+trap 'kill "$timer" 2> /dev/null || true' EXIT
+
+# Traps interrupt `wait`; a job that was waited for already gives 127.
+wait_for() {
+    local code=0 result
+    while :; do
+        signalled=no
+        result=0
+        wait "$1" || result=$?
+        [ "$result" = 127 ] || code=$result
+        [ "$signalled" = yes ] || return "$code"
+    done
+}
+
+# Runs a command that a signal may end; what comes after it is then not begun.
+run_step() {
+    local code=0
+    "$@" &
+    step=$!
+    wait_for "$step" || code=$?
+    step=
+    if [ -e "$run_dir/STOP" ]; then
+        say "stopped before training began" >&2
+        exit 75
+    fi
+    return "$code"
+}
+
+# ---- preflight: is every rank where it was planned to be? ------------------------------------
+cat > "$run_dir/job/plan.json" << 'HYDRIA_PLAN'
+{
+ "site": "tuolumne",
+ "ranks": 4,
+ "nodes": {"value": 1},
+ "ranks_per_node": {"value": 4},
+ "threads": {"value": 17},
+ "placement": [],
+ "environment": [
+  {"name": "OMP_NUM_THREADS", "value": "17"},
+  {"name": "HYDRAGNN_NUM_WORKERS", "value": "4"},
+  {"name": "HYDRAGNN_AGGR_BACKEND", "value": "torch"},
+  {"name": "NCCL_SOCKET_IFNAME", "value": "hsi0"},
+  {"name": "HSA_XNACK", "value": "1"},
+  {"name": "HYDRIA_MPI_FIRST", "value": "1"}
+ ]
+}
+HYDRIA_PLAN
+preflight() {
+    exec flux run --exclusive -N 1 --tasks-per-node=4 hydria doctor --plan "$run_dir/job/plan.json" --run-dir "$run_dir" --data "$data_root" --json "$run_dir/job/doctor.json"
+}
+run_step preflight || die "the machine is not as planned (above, and $run_dir/job/doctor.json)"
+
+# ---- data: made once, before any rank starts -------------------------------------------------
+prepare() {
+    exec hydria prepare "$config" --data "$data_root"
+}
+prepared=0
+run_step prepare || prepared=$?
+[ "$prepared" = 0 ] || exit "$prepared"
+
+# ---- train -----------------------------------------------------------------------------------
+launch() {
+    exec flux run --exclusive -N 1 --tasks-per-node=4 hydria train "$config" --run-dir "$run_dir" "$@"
+}
+set --
+case $(of_status state) in stopped | running | failed) set -- --resume ;; esac
+touch -- "$run_dir/job/started"
+set -m # in a process group of its own, the launcher does not see Ctrl-C: torchrun would die of it
+launch "$@" &
+set +m
+main=$!
+step=$main
+code=0
+wait_for "$main" || code=$?
+
+# ---- what became of it -----------------------------------------------------------------------
+state=none
+if [ "$run_dir/status.json" -nt "$run_dir/job/started" ]; then
+    state=$(of_status state)
+    told=$(of_status exit_code)
+    case $told in '' | null) ;; *) code=$told ;; esac
+fi
+case $state in
+    finished)
+        say "finished: $run_dir/report.html"
+        exit "$code"
+        ;;
+    stopped)
+        say "stopped with a checkpoint in $run_dir; submit this script again to go on"
+        exit 75
+        ;;
+    *)
+        [ "$state" = none ] || say "it did not finish ($state); see $run_dir/run.log"
+        [ "$code" != 0 ] || code=1
+        exit "$code"
+        ;;
+esac
