@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from typing import Any
 
 from hydria.core.errors import DeployError
 from hydria.deploy.images.sif import architecture_of
-from hydria.deploy.images.tools import find_apptainer
+from hydria.deploy.images.tools import check_can_mount, find_apptainer
+
+log = logging.getLogger(__name__)
 
 PYTHON = "/opt/hydria/bin/python"
 
@@ -63,6 +66,9 @@ def inside(image: Path, command: Sequence[str], binds: Sequence[str] = ()) -> st
                 f"--bind {bind}: expected something that exists, got {bind.split(':')[0]}. "
                 "Hint: make it first; Apptainer binds only what is there"
             )
+    slow = check_can_mount()
+    if slow:
+        log.warning(slow)
     from spython.main import Client
 
     options = ["--cleanenv", *(f"--bind={bind}" for bind in binds)]
