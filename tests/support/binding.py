@@ -1,4 +1,4 @@
-"""Which cores and which GPU each rank of a node gets, told from a script and from facilities' pages.
+"""Cores and GPU of each rank of a node, told from a script and from facilities' pages.
 
 Nothing here reads a site file or a plan: the machines are written down again, in another form.
 """

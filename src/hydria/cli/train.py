@@ -17,7 +17,7 @@ from hydria.cli.terminal import data_root, progress_bar
 from hydria.config import LoadedConfig, load_config
 from hydria.core.errors import HydriaError
 from hydria.runtime.launch import detect_ranks
-from hydria.runtime.mpi import import_mpi_first
+from hydria.runtime.mpi import start_mpi_first
 from hydria.runtime.status import read_status
 from hydria.train import run_folder
 
@@ -52,7 +52,7 @@ def command(
     SIGTERM, SIGUSR1) or a file STOP in the run folder ends it with a checkpoint and exit code 75;
     --resume goes on from there.
     """
-    import_mpi_first(os.environ)
+    start_mpi_first(os.environ)
     loaded = _load(config, overrides or [])
     folder = run_dir or Path("runs") / loaded.name
     try:

@@ -3,7 +3,7 @@
 # 1 node x 2 ranks x 1 cores, no time limit
 #
 # site      local, sha256 a8221bba99806063, facts of 2026-11-20
-# config    small, sha256 efe98897aa4d55d3 (in this script)
+# config    small, sha256 7f392345bfe1fd23 (in this script)
 # facility  site/README.md
 # submit    bash small.sh
 
@@ -44,26 +44,14 @@ cat > "$config.new" << 'HYDRIA_CONFIG'
       "total": "raw"
     },
     "node_features": {
-      "name": [
-        "protons"
-      ],
-      "dim": [
-        1
-      ],
-      "column_index": [
-        0
-      ]
+      "name": ["protons"],
+      "dim": [1],
+      "column_index": [0]
     },
     "graph_features": {
-      "name": [
-        "energy"
-      ],
-      "dim": [
-        1
-      ],
-      "column_index": [
-        0
-      ]
+      "name": ["energy"],
+      "dim": [1],
+      "column_index": [0]
     }
   },
   "NeuralNetwork": {
@@ -77,25 +65,15 @@ cat > "$config.new" << 'HYDRIA_CONFIG'
           "num_sharedlayers": 1,
           "dim_sharedlayers": 8,
           "num_headlayers": 1,
-          "dim_headlayers": [
-            8
-          ]
+          "dim_headlayers": [8]
         }
       }
     },
     "Variables_of_interest": {
-      "input_node_features": [
-        0
-      ],
-      "output_names": [
-        "energy"
-      ],
-      "output_index": [
-        0
-      ],
-      "type": [
-        "graph"
-      ]
+      "input_node_features": [0],
+      "output_names": ["energy"],
+      "output_index": [0],
+      "type": ["graph"]
     },
     "Training": {
       "num_epoch": 3

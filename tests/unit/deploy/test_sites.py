@@ -15,6 +15,7 @@ from hydria.deploy.render import render
 from hydria.deploy.schedulers import SCHEDULERS, scheduler_of
 from hydria.deploy.sites import load_site, site_names
 from tests.support.jobs import plan_for
+from tests.support.site_jobs import MACHINES
 
 MADE_UP = """
 name: made-up
@@ -45,7 +46,8 @@ def made_up(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", site_names())
 def test_site_renders_what_it_planned(name: str) -> None:
-    plan = plan_for(name, account="abc123")
+    machine = MACHINES[name]
+    plan = plan_for(name, assume=machine.assume, **machine.flags)
     assert [str(finding) for finding in judge(plan) if finding.level == "E"] == []
     assert judge_script(plan, render(plan)) == []
 
@@ -66,16 +68,20 @@ def test_scheduler_has_a_template_that_extends_the_base(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", SCHEDULERS)
 def test_scheduler_reads_what_it_writes(kind: str) -> None:
-    site = {"slurm": "frontier", "pbspro": "katana", "local": "local"}[kind]
-    plan = plan_for(site, account="abc123", mail="me@home.org")
     scheduler = scheduler_of(kind)
-    assert scheduler.read(scheduler.directives(plan)) == scheduler.carried(plan)
+    sites = [name for name in site_names() if load_site(name).site.scheduler.kind == kind]
+    assert sites
+    for name in sites:
+        machine = MACHINES[name]
+        flags = machine.flags | {"account": "abc123", "mail": "me@home.org"}
+        plan = plan_for(name, assume=machine.assume, **flags)
+        assert scheduler.read(scheduler.directives(plan)) == scheduler.carried(plan), name
 
 
 def test_machine_of_one_file_is_served(made_up: Path) -> None:
     plan = plan_for(str(made_up), nodes=2, gpus=4, run_dir="/r", data="/d", account="a")
     text = render(plan).text
-    assert "#PBS -q work\n#PBS -l select=2:ncpus=16:ngpus=4:mem=10gb\n" in text
+    assert "#PBS -q work\n#PBS -l select=2:ncpus=16:mpiprocs=4:ngpus=4:mem=10gb\n" in text
     assert "exec mpirun -n 8 --map-by ppr:4:node hydria train" in text
     assert judge_script(plan, render(plan)) == []
 
@@ -86,7 +92,8 @@ def test_unknown_fact_blocks_only_what_needs_it(made_up: Path) -> None:
     plan = plan_for(str(made_up), run_dir="/r", data="/d", image="/x.sif")
     messages = [str(finding) for finding in judge(plan) if finding.level == "E"]
     assert messages == [
-        "--image: container.runtime is unknown on made-up. Hint: leave --image out, or find it out"
+        "--image: container.runtime is unknown on made-up. "
+        "Hint: --assume container.runtime=…, or no --image"
     ]
 
 

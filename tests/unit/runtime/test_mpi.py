@@ -1,4 +1,4 @@
-"""mpi4py comes before torch where a job script asks for it."""
+"""MPI comes before torch where a job script asks for it."""
 
 from __future__ import annotations
 
@@ -10,41 +10,55 @@ from pathlib import Path
 import pytest
 
 from hydria.runtime import mpi
-from hydria.runtime.mpi import import_mpi_first
+from hydria.runtime.mpi import start_mpi_first
 
 STEP = {
     "SLURM_PROCID": "0", "SLURM_STEP_ID": "0", "SLURM_NODEID": "0", "SLURM_NTASKS": "1",
     "SLURM_LOCALID": "0",
 }  # fmt: skip
-FAKE = "import sys\nprint('torch' in sys.modules)\n"
+ASKED = STEP | {"HYDRIA_MPI_FIRST": "1"}
+FAKE = """
+import sys
+get_vendor = lambda: ({vendor!r}, (3, 4, 3))
+Is_initialized = lambda: False
+Init_thread = lambda: print("started, torch", "torch" in sys.modules)
+"""
 WITHOUT_CONFIG = "from hydria.cli.main import run\nrun(['train', 'no-such-config'])\n"
 
 
 @pytest.mark.parametrize(
-    "env", [{}, STEP, STEP | {"HYDRIA_MPI_FIRST": "0"}, {"HYDRIA_MPI_FIRST": "1"}]
-)
+    "env",
+    [{}, STEP, STEP | {"HYDRIA_MPI_FIRST": "0"}, {"HYDRIA_MPI_FIRST": "1"},
+     ASKED | {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}],
+)  # fmt: skip
 def test_mpi_is_left_alone_unless_asked_for_in_a_step(
     env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mpi.importlib, "import_module", lambda name: pytest.fail(name))
-    assert not import_mpi_first(env)
+    monkeypatch.setattr(mpi, "_start", lambda: pytest.fail("started"))
+    assert not start_mpi_first(env)
 
 
-def test_machine_without_mpi_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(name: str) -> None:
-        raise RuntimeError("cannot load MPI library")
+@pytest.mark.parametrize("error", [ImportError("no mpi4py"), RuntimeError("no MPI library")])
+def test_machine_without_mpi_goes_on(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent() -> bool:
+        raise error
 
-    monkeypatch.setattr(mpi.importlib, "import_module", absent)
-    assert not import_mpi_first(STEP | {"HYDRIA_MPI_FIRST": "1"})
+    monkeypatch.setattr(mpi, "_start", absent)
+    assert not start_mpi_first(ASKED)
 
 
-def test_hydria_train_imports_mpi4py_before_torch(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("vendor", "printed"), [("Cray MPICH", "started, torch False\n"), ("Open MPI", "")]
+)
+def test_hydria_train_starts_the_machine_s_mpi_before_torch(
+    tmp_path: Path, vendor: str, printed: str
+) -> None:
     (tmp_path / "mpi4py").mkdir()
-    (tmp_path / "mpi4py/__init__.py").touch()
-    (tmp_path / "mpi4py/MPI.py").write_text(FAKE)
-    env = {**os.environ, **STEP, "HYDRIA_MPI_FIRST": "1", "PYTHONPATH": str(tmp_path)}
+    (tmp_path / "mpi4py/__init__.py").write_text("class rc: pass\n")
+    (tmp_path / "mpi4py/MPI.py").write_text(FAKE.format(vendor=vendor))
+    env = {**os.environ, **ASKED, "PYTHONPATH": str(tmp_path)}
     run = subprocess.run(
         [sys.executable, "-c", WITHOUT_CONFIG],
         env=env, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert run.stdout.splitlines() == ["False"], run.stderr
+    assert run.stdout == printed, run.stderr
