@@ -170,8 +170,8 @@ MEANINGS = {
             f"{VARIABLES}.denormalize_output": True,
         }
     ),
-    "gps": Meaning(GPS, later=(f"{ARCHITECTURE}.global_attn_engine",)),
-    "gps_transformers": Meaning(GPS, later=(f"{ARCHITECTURE}.global_attn_engine",)),
+    "gps": Meaning(GPS),
+    "gps_transformers": Meaning(GPS),
     "periodic": Meaning({f"{ARCHITECTURE}.periodic_boundary_conditions": True}),
     "rotational_invariance": Meaning({"Dataset.rotational_invariance": True}),
     "training_parameters": Meaning(
@@ -218,7 +218,6 @@ MEANINGS = {
             ]
         },
         inside=ARCHITECTURE,
-        later=(f"{ARCHITECTURE}.output_heads.graph",),
     ),
     "egnn_equivariance": Meaning(
         {
@@ -237,9 +236,7 @@ MEANINGS = {
         later=(f"{TRAINING}.compute_grad_energy",),
     ),
     "memory_batch_size": Meaning({f"{TRAINING}.batch_size": 16}),
-    "memory_conv_checkpointing": Meaning(
-        {f"{TRAINING}.conv_checkpointing": True}, later=(f"{TRAINING}.conv_checkpointing",)
-    ),
+    "memory_conv_checkpointing": Meaning({f"{TRAINING}.conv_checkpointing": True}),
     "convergence": Meaning(
         {
             f"{TRAINING}.Optimizer.learning_rate": 1e-4,

@@ -20,8 +20,13 @@ from tests.support.graphs import Structure, make_cluster, make_crystal
 from tests.support.models import CUTOFF, make_batch, make_model, make_spec
 
 # architecture → options with which it has them
-WITH_VECTORS: dict[str, dict[str, Any]] = {"EGNN": {"equivariance": True}, "PAINN": {}, "PNAEq": {}}
-POSITIONS = frozenset({"EGNN"})
+WITH_VECTORS: dict[str, dict[str, Any]] = {
+    "EGNN": {"equivariance": True},
+    "SchNet": {"equivariance": True},
+    "PAINN": {},
+    "PNAEq": {},
+}
+POSITIONS = frozenset({"EGNN", "SchNet"})
 
 
 def turned(structure: Structure, turn: np.ndarray, shift: np.ndarray) -> Structure:
@@ -83,6 +88,30 @@ def test_egnn_layer_equals_its_equations_on_a_crystal() -> None:
     pos = batch.pos + torch.stack([torch.stack(step).mean(0) for step in steps])
     x = conv.node_mlp(torch.cat([batch.x, total], dim=1))
     torch.testing.assert_close(output.x, x, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(output.equivariant, pos, rtol=1e-12, atol=1e-12)
+
+
+def test_schnet_layer_moves_positions_as_its_equations_say() -> None:
+    model = make_model(make_spec("SchNet", edge_features=True, equivariance=True))
+    batch = make_batch(make_crystal(1, rattle=0.2))
+    conv = model.convs[0]
+    edges, geometry = geometry_of(model, batch)
+    output = conv(NodeState(batch.x, batch.pos), edges, geometry)
+    total = torch.zeros(len(batch.x), 128, dtype=torch.float64)
+    steps: list[list[Tensor]] = [[] for _ in batch.x]
+    spacing = CUTOFF / 49
+    centers = torch.arange(50, dtype=torch.float64) * spacing
+    for edge, j, i, vector in by_edge(batch):
+        distance = vector.norm()
+        fade = 0.5 * (torch.cos(torch.pi * distance / CUTOFF) + 1)
+        basis = torch.exp(-0.5 * ((distance - centers) / spacing) ** 2)
+        hidden = conv.expand(basis) + conv.edge(batch.edge_attr[edge])
+        hidden = torch.nn.functional.softplus(hidden) - np.log(2)
+        filters = conv.generate(hidden) * fade
+        total[i] += conv.lin1(batch.x[j]) * filters
+        steps[i].append(-vector / (distance + 1) * conv.coord_mlp(filters))
+    pos = batch.pos + torch.stack([torch.stack(step).mean(0) for step in steps])
+    torch.testing.assert_close(output.x, conv.lin2(total), rtol=1e-11, atol=1e-11)
     torch.testing.assert_close(output.equivariant, pos, rtol=1e-12, atol=1e-12)
 
 

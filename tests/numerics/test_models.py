@@ -34,6 +34,7 @@ TOLERANCE = {torch.float64: 1e-11, torch.float32: 2e-5}
 # options that change what is computed, beside the defaults
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "EGNN": {"equivariant": {"equivariance": True}},
+    "SchNet": {"equivariant": {"equivariance": True}},
     "MACE": {
         "orders": {"correlation": [3, 1], "max_ell": 3, "node_max_ell": 2},
         "gaussian": {"radial_type": "gaussian", "distance_transform": "Soft"},

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from hydria.config.architectures import ARCHITECTURES
 from hydria.config.spec import HeadSpec, ModelSpec
 from hydria.graph.batch import GraphBatch
+from hydria.graph.laplacian import laplacian_encodings
 from hydria.graph.neighbors import EdgeSet, radius_graph
 from hydria.models import build_model
 from tests.support.graphs import Structure
@@ -129,6 +130,16 @@ def graph_fields(
 def make_batch(*structures: Structure, dtype: torch.dtype = torch.float64) -> GraphBatch:
     """The batch of some structures; of none it is empty."""
     return join_graphs([graph_fields(structure, dtype=dtype) for structure in structures], dtype)
+
+
+def with_encodings(batch: GraphBatch, count: int) -> GraphBatch:
+    """The batch with Laplacian encodings of its nodes."""
+    index, ptr = batch.edge_index, batch.ptr
+    owner = batch.batch[index[1]]
+    edge_ptr = torch.searchsorted(owner, torch.arange(batch.num_graphs + 1))
+    local = (index - ptr[owner]).numpy()
+    found = laplacian_encodings(ptr.numpy(), edge_ptr.numpy(), local[0], local[1], count)
+    return batch.replace(pe=torch.as_tensor(found).to(batch.x.dtype))
 
 
 def join_graphs(

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from hydria.config.architectures import AnyArchitecture, Architecture
+from hydria.config.architectures.base import WITH_POSITIONS
 from hydria.config.base import shown
 from hydria.config.dataset import Dataset, Features, VariablesOfInterest
 from hydria.config.formats import FORMATS
@@ -261,6 +262,65 @@ def _limits(architecture: Architecture) -> Iterator[Problem]:
         )
 
 
+def _vectors(architecture: Architecture, variables: VariablesOfInterest) -> Iterator[Problem]:
+    """Outputs that turn with the structure need vectors that do."""
+    for index, symmetry in enumerate(variables.output_symmetry or ()):
+        if symmetry != "scalar" and not architecture.has_vectors:
+            name = architecture.mpnn_type
+            hint = "equivariance: true gives it some" if name in WITH_POSITIONS else None
+            yield Problem(
+                f"{VARIABLES}.output_symmetry[{index}]",
+                f"expected scalar, because {name} has no vectors here; got {symmetry}",
+                hint or "scalars are predicted as columns that do not turn with the structure",
+            )
+
+
+def _conditioning(
+    dataset: Dataset, architecture: Architecture, variables: VariablesOfInterest
+) -> Iterator[Problem]:
+    """Attributes must be declared; `fuse_pool` needs something pooled."""
+    names = dataset.graph_features.name
+    for position, index in enumerate(variables.graph_attr_features):
+        path = f"{VARIABLES}.graph_attr_features[{position}]"
+        yield from _in_range(path, index, "graph", dataset.graph_features, len(names))
+    if not architecture.use_graph_attr_conditioning:
+        return
+    if names and not variables.graph_attr_features:
+        yield Problem(
+            f"{VARIABLES}.graph_attr_features",
+            "expected at least one index in Dataset.graph_features, because "
+            "use_graph_attr_conditioning is true; got none",
+        )
+    if architecture.graph_attr_conditioning_mode == "fuse_pool" and "graph" not in variables.type:
+        yield Problem(
+            f"{ARCHITECTURE}.graph_attr_conditioning_mode",
+            "expected concat_node or film, because no output is pooled; got fuse_pool",
+        )
+
+
+def _branches(dataset: Dataset, architecture: Architecture) -> Iterator[Problem]:
+    """Each data set needs a branch, and each branch its head of every kind."""
+    heads = architecture.output_heads
+    for kind in ("graph", "node"):
+        names = [branch.type for branch in getattr(heads, kind)]
+        for source, branch in dataset.branches.items():
+            if len(names) > 1 and branch not in names:
+                yield Problem(
+                    f"Dataset.branches.{source}",
+                    f"expected one of {', '.join(names)}, the branches of output_heads.{kind}, "
+                    f"got {branch}",
+                )
+    paths = (dataset.path.total, dataset.path.train)
+    pickled = any(path and path.endswith(".pkl") for path in paths) or dataset.format == "pickle"
+    several = max(len(heads.graph), len(heads.node)) > 1
+    if several and not dataset.branches and not pickled and "path" in dataset.model_fields_set:
+        yield Problem(
+            "Dataset.branches",
+            "expected the branch of each data set, because there are several; got none",
+            'such as {"folder_or_file": "branch-0", "*": "branch-1"}',
+        )
+
+
 def _start(training: Training) -> Iterator[Problem]:
     if training.continue_ and training.startfrom == "new_model":
         yield Problem(
@@ -279,5 +339,8 @@ CHECKS: dict[Callable[..., Iterator[Problem]], tuple[str, ...]] = {
     _graph: ("dataset", "architecture"),
     _attention: ("architecture",),
     _limits: ("architecture",),
+    _vectors: ("architecture", "variables"),
+    _conditioning: ("dataset", "architecture", "variables"),
+    _branches: ("dataset", "architecture"),
     _start: ("training",),
 }

@@ -11,6 +11,7 @@ from hydria.config.formats import FORMATS
 
 Row = tuple[float, float, float]
 Rows = tuple[Row, Row, Row]
+Symmetry = Literal["scalar", "vector", "tensor"]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 
 
@@ -120,6 +121,10 @@ class Dataset(Frozen):
     """Scale features and targets by their minimum and maximum."""
     normalization_range: tuple[float, float] = (0.0, 1.0)
     """Range that minimum and maximum are mapped to: [0, 1] or [-1, 1]."""
+    branches: dict[str, Annotated[str, Field(pattern=r"^branch-\d+$")]] = Field(
+        default_factory=dict
+    )
+    """Folder or file below the path, or dataset_name of samples → branch; "*" is all others."""
     descriptors: Descriptors = Field(Descriptors(), alias="Descriptors")
     """Edge descriptors."""
 
@@ -144,6 +149,10 @@ class VariablesOfInterest(Frozen):
     """Whether each output belongs to the graph or to its nodes."""
     output_dim: tuple[Count, ...] | None = None
     """Columns of each output; taken from the features when left out."""
+    output_symmetry: tuple[Symmetry, ...] | None = None
+    """How each output turns with the structure; 3 columns of a node do if the model has vectors."""
+    graph_attr_features: tuple[Index, ...] = ()
+    """Indices in Dataset.graph_features of what conditions the model."""
     denormalize_output: bool = False
     """Report errors and predictions in the units of the data."""
     subsample_percentage: float | None = Field(None, gt=0, le=1)
@@ -153,7 +162,7 @@ class VariablesOfInterest(Frozen):
     def _same_length(self) -> VariablesOfInterest:
         lengths = {
             key: len(getattr(self, key))
-            for key in ("output_names", "output_index", "type", "output_dim")
+            for key in ("output_names", "output_index", "type", "output_dim", "output_symmetry")
             if getattr(self, key) is not None
         }
         if len(set(lengths.values())) > 1:

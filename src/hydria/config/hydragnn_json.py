@@ -93,7 +93,6 @@ UNUSED: dict[KeyPath, set[str]] = {
     TRAINING: {
         "epoch_start",
         "CheckRemainingTime",
-        "global_attn_redraw_interval",
         "Batching",
         "ilossweights_hyperp",
         "ilossweights_nll",

@@ -5,26 +5,11 @@ from __future__ import annotations
 from hydria.config.run import RunConfig
 from hydria.core.errors import Problem
 
-# Architectures whose model cannot update vector features yet; a test compares them with the models.
-WITHOUT_VECTORS = frozenset({"SchNet"})
-
 # path → (attributes from the config to the value, what it asks for)
 SWITCHES = {
-    "NeuralNetwork.Architecture.global_attn_engine": (
-        "neural_network.architecture.global_attn_engine",
-        "global attention",
-    ),
-    "NeuralNetwork.Architecture.use_graph_attr_conditioning": (
-        "neural_network.architecture.use_graph_attr_conditioning",
-        "conditioning on graph attributes",
-    ),
     "NeuralNetwork.Architecture.enable_interatomic_potential": (
         "neural_network.architecture.enable_interatomic_potential",
         "an interatomic potential",
-    ),
-    "NeuralNetwork.Training.conv_checkpointing": (
-        "neural_network.training.conv_checkpointing",
-        "recomputing activations in the backward pass",
     ),
     "NeuralNetwork.Training.compute_grad_energy": (
         "neural_network.training.compute_grad_energy",
@@ -49,26 +34,14 @@ def not_yet(config: RunConfig) -> list[Problem]:
         for path, (attributes, what) in SWITCHES.items()
         if _value(config, attributes)
     ]
-    architecture = config.neural_network.architecture
-    if architecture.equivariance and architecture.mpnn_type in WITHOUT_VECTORS:
+    if config.neural_network.architecture.global_attn_engine == "EquivariantTransformer":
         found.append(
             Problem(
-                "NeuralNetwork.Architecture.equivariance",
-                f"asks for vector features in {architecture.mpnn_type}, "
-                "which this version cannot update",
-                "leave it out",
+                "NeuralNetwork.Architecture.global_attn_engine",
+                "asks for EquivariantTransformer, which this version cannot do",
+                "GPS attends to the invariant features of any architecture",
             )
         )
-    for kind in ("graph", "node"):
-        branches = getattr(architecture.output_heads, kind)
-        if len(branches) > 1:
-            found.append(
-                Problem(
-                    f"NeuralNetwork.Architecture.output_heads.{kind}",
-                    f"asks for {len(branches)} branches, and this version trains one",
-                    "keep the branch of one data set",
-                )
-            )
     return found
 
 

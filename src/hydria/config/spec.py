@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from hydria.config.architectures import AnyArchitecture
 from hydria.config.base import Frozen
-from hydria.config.dataset import VariablesOfInterest
+from hydria.config.dataset import Symmetry, VariablesOfInterest
 from hydria.config.not_yet import not_yet
-from hydria.config.run import RunConfig
+from hydria.config.run import NeuralNetwork, RunConfig
 from hydria.config.summary import DataSummary
 from hydria.core.errors import ConfigError, Problem
+
+# columns of what turns with the structure
+SYMMETRIC_DIMS = {"vector": 3, "tensor": 9}
 
 
 class HeadSpec(Frozen):
@@ -21,6 +24,8 @@ class HeadSpec(Frozen):
     kind: Literal["graph", "node"]
     dim: int
     """Columns of the target; with a Gaussian likelihood the model gives twice as many."""
+    symmetry: Symmetry = "scalar"
+    """How it turns with the structure."""
     weight: float
     """Share in the loss; the weights of all heads add up to one."""
 
@@ -37,6 +42,9 @@ class ModelSpec(Frozen):
     avg_num_neighbors: float
     gaussian_nll: bool
     precision: str
+    graph_attr_dim: int = 0
+    uncertainty_weighting: bool = False
+    redraw_interval: int = 1000
 
 
 def resolve(config: RunConfig, summary: DataSummary) -> ModelSpec:
@@ -47,16 +55,28 @@ def resolve(config: RunConfig, summary: DataSummary) -> ModelSpec:
     """
     network = config.neural_network
     variables = network.variables_of_interest
-    problems = [*not_yet(config), *_output_dims(variables, summary), *_positions(config, summary)]
+    symmetries = output_symmetries(network, summary.output_dim)
+    problems = [
+        *not_yet(config),
+        *_output_dims(variables, summary),
+        *_positions(config, summary),
+        *_turning(config, symmetries, summary.output_dim),
+        *_attributes(config, summary),
+    ]
     if problems:
         raise ConfigError(problems)
     count = len(variables.output_names)
     weights = network.architecture.task_weights or (1.0,) * count
     total = sum(weights)
     heads = tuple(
-        HeadSpec(name=name, kind=kind, dim=dim, weight=weight / total)
-        for name, kind, dim, weight in zip(
-            variables.output_names, variables.type, summary.output_dim, weights, strict=True
+        HeadSpec(name=name, kind=kind, dim=dim, symmetry=symmetry, weight=weight / total)
+        for name, kind, dim, symmetry, weight in zip(
+            variables.output_names,
+            variables.type,
+            summary.output_dim,
+            symmetries,
+            weights,
+            strict=True,
         )
     )
     return ModelSpec(
@@ -69,7 +89,66 @@ def resolve(config: RunConfig, summary: DataSummary) -> ModelSpec:
         avg_num_neighbors=summary.avg_num_neighbors,
         gaussian_nll=network.training.loss_function_type == "GaussianNLLLoss",
         precision=network.training.precision,
+        graph_attr_dim=summary.graph_attr_dim,
+        uncertainty_weighting=network.training.uncertainty_weighting,
+        redraw_interval=network.training.global_attn_redraw_interval,
     )
+
+
+def output_symmetries(network: NeuralNetwork, dims: Sequence[int]) -> tuple[Symmetry, ...]:
+    """How each output turns with the structure, as asked for or by default.
+
+    Args:
+        network: the section.
+        dims: columns of each output.
+    """
+    variables = network.variables_of_interest
+    if variables.output_symmetry is not None:
+        return variables.output_symmetry
+    vectors = network.architecture.has_vectors
+    return tuple(
+        "vector" if vectors and kind == "node" and dim == 3 else "scalar"
+        for kind, dim in zip(variables.type, dims, strict=True)
+    )
+
+
+def _turning(
+    config: RunConfig, symmetries: Sequence[Symmetry], dims: Sequence[int]
+) -> Iterator[Problem]:
+    """What outputs that turn with the structure need."""
+    network, variables = config.neural_network, config.neural_network.variables_of_interest
+    for index, (symmetry, dim) in enumerate(zip(symmetries, dims, strict=True)):
+        columns = SYMMETRIC_DIMS.get(symmetry, dim)
+        if dim != columns:
+            yield Problem(
+                f"NeuralNetwork.Variables_of_interest.output_symmetry[{index}]",
+                f"expected scalar, because {variables.output_names[index]!r} has {dim} columns "
+                f"and a {symmetry} has {columns}; got {symmetry}",
+            )
+    if all(symmetry == "scalar" for symmetry in symmetries):
+        return
+    kinds = {kind for kind, s in zip(variables.type, symmetries, strict=True) if s != "scalar"}
+    if network.architecture.graph_pooling == "max" and "graph" in kinds:
+        yield Problem(
+            "NeuralNetwork.Architecture.graph_pooling",
+            "expected mean or add, because the largest components of vectors do not turn with the "
+            "structure; got max",
+        )
+    if config.dataset.rotational_invariance:
+        yield Problem(
+            "Dataset.rotational_invariance",
+            "expected false, because it turns structures and not their vectors; got true",
+        )
+
+
+def _attributes(config: RunConfig, summary: DataSummary) -> Iterator[Problem]:
+    conditions = config.neural_network.architecture.use_graph_attr_conditioning
+    if conditions and summary.graph_attr_dim == 0:
+        yield Problem(
+            "NeuralNetwork.Architecture.use_graph_attr_conditioning",
+            "expected data with attributes of graphs (graph_attr), got none",
+            "Variables_of_interest.graph_attr_features names them",
+        )
 
 
 def _output_dims(variables: VariablesOfInterest, summary: DataSummary) -> Iterator[Problem]:

@@ -61,13 +61,9 @@ EXAMPLE: dict[str, Any] = {
 LEFT_OUT = frozenset(SWITCHES) | {
     "workload",
     "Dataset.Descriptors",
-    "NeuralNetwork.Architecture.global_attn_type",
-    "NeuralNetwork.Architecture.global_attn_heads",
-    "NeuralNetwork.Architecture.graph_attr_conditioning_mode",
     "NeuralNetwork.Architecture.energy_weight",
     "NeuralNetwork.Architecture.energy_peratom_weight",
     "NeuralNetwork.Architecture.force_weight",
-    "NeuralNetwork.Architecture.pe_dim",
 }
 # Where several kinds of a section are possible, the one that is written.
 KINDS = {

@@ -17,6 +17,8 @@ class DataSummary(Frozen):
     """Columns of the node features."""
     edge_dim: int
     """Columns of the edge features."""
+    graph_attr_dim: int = 0
+    """Columns of the graphs' attributes."""
     output_dim: tuple[int, ...]
     """Columns of each output."""
     num_nodes: int | None

@@ -71,6 +71,10 @@ class Training(Frozen):
         WithJsonSchema({"enum": [*PRECISIONS, 32, 64]}),
     ] = "fp32"
     """fp32, fp64, or bf16 (fp32 weights, autocast)."""
+    uncertainty_weighting: bool = False
+    """Learn a weight for each output from its noise (Kendall et al. 2018), beside task_weights."""
+    global_attn_redraw_interval: Count = 1000
+    """Training steps between draws of the performer's random directions."""
     conv_checkpointing: bool = False
     """Recompute activations of the convolutions in the backward pass to save memory."""
     optimizer: AnyOptimizer = Field(AdamW(), alias="Optimizer")

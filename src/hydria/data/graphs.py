@@ -13,10 +13,13 @@ from numpy.typing import DTypeLike, NDArray
 from hydria.config.architectures import AnyArchitecture
 from hydria.config.dataset import Dataset, Features, VariablesOfInterest
 from hydria.config.run import RunConfig
+from hydria.config.spec import output_symmetries
 from hydria.core.errors import ConfigError, DataError, Problem
+from hydria.data.branches import branch_numbers
 from hydria.data.normalise import Scale, fit, normalise
 from hydria.data.store import GraphStore
 from hydria.data.structures import Floats, Structures
+from hydria.graph.laplacian import laplacian_encodings
 from hydria.graph.neighbors import EdgeSets, radius_graphs
 
 log = logging.getLogger(__name__)
@@ -34,9 +37,10 @@ def build_graphs(
 
     Features named `_scaled_num_nodes` are expected to be divided already.
 
-    The columns are `x` (N, F), `pos` (N, 3), `z` (N,) atomic numbers and `y.<output>` of nodes;
-    `edge_shifts` (E, 3) when periodic, `edge_attr` (E, 1) with edge features; `cell`, `pbc` and
-    `y.<output>` of graphs. Distances are found in float64, and only then cast.
+    The columns are `x` (N, F), `pos` (N, 3), `z` (N,) atomic numbers, `pe` (N, pe_dim) for global
+    attention and `y.<output>` of nodes; `edge_shifts` (E, 3) when periodic, `edge_attr` (E, 1) with
+    edge features; `cell`, `pbc`, `graph_attr` (G, A), `dataset_name` (G, 1), the number of the
+    branch, and `y.<output>` of graphs. Distances are found in float64, and only then cast.
 
     Args:
         structures: with all features of the config.
@@ -53,24 +57,50 @@ def build_graphs(
         structures = turned_to_principal_axes(structures)
     edges = _edges(structures, network.architecture)
     if scales is None:
-        scales = _fitted(structures, dataset)
+        scales = _fitted(structures, config)
     dtype = np.float64 if network.training.precision == "fp64" else np.float32
     node, graph = _columns(structures, dataset, network.variables_of_interest, scales)
+    node |= _encodings(structures, edges, network.architecture)
+    branches = branch_numbers(structures, dataset)
     return GraphStore(
         node=_cast(node, dtype) | {"z": structures.numbers},
         edge=_edge_columns(edges, structures, network.architecture, dtype),
-        graph=_cast(graph, dtype) | _lattice_columns(structures, network.architecture, dtype),
+        graph=_cast(graph, dtype)
+        | _lattice_columns(structures, network.architecture, dtype)
+        | ({} if branches is None else {"dataset_name": branches}),
         node_ptr=structures.node_ptr,
         edge_ptr=edges.edge_ptr,
         attrs=_attributes(structures, config, scales),
     )
 
 
-def _fitted(structures: Structures, dataset: Dataset) -> dict[str, Scale]:
-    if not dataset.normalize_features:
+def _fitted(structures: Structures, config: RunConfig) -> dict[str, Scale]:
+    if not config.dataset.normalize_features:
         return {}
-    bounds = dataset.normalization_range
-    return fit(structures.node, bounds) | fit(structures.graph, bounds)
+    bounds, turning = config.dataset.normalization_range, turning_features(config)
+    return fit(structures.node, bounds, turning) | fit(structures.graph, bounds, turning)
+
+
+def turning_features(config: RunConfig) -> frozenset[str]:
+    """Features that are vectors or tensors to the model: zero must stay zero on their scale."""
+    network = config.neural_network
+    variables = network.variables_of_interest
+    named: list[str | None] = []
+    dims = []
+    for kind, index in zip(variables.type, variables.output_index, strict=True):
+        features: Features = getattr(config.dataset, f"{kind}_features")
+        there = index < len(features.name)  # what is out of range is refused elsewhere
+        named.append(features.name[index] if there else None)
+        dims.append(features.dim[index] if there else 1)
+    pairs = zip(named, output_symmetries(network, dims), strict=True)
+    return frozenset(name for name, symmetry in pairs if name and symmetry != "scalar")
+
+
+def _encodings(structures: Structures, edges: EdgeSets, architecture: AnyArchitecture) -> Columns:
+    if architecture.global_attn_engine is None or not architecture.pe_dim:
+        return {}
+    ends = (structures.node_ptr, edges.edge_ptr, edges.source, edges.target)
+    return {"pe": laplacian_encodings(*ends, architecture.pe_dim)}
 
 
 def check_indices(variables: VariablesOfInterest, dataset: Dataset) -> None:
@@ -174,6 +204,10 @@ def _columns(
     columns["node"]["pos"] = structures.pos
     for output, kind, feature in outputs(dataset, variables):
         columns[kind][OUTPUT + output] = scaled[kind][feature]
+    if variables.graph_attr_features:
+        names = [dataset.graph_features.name[index] for index in variables.graph_attr_features]
+        attributes = [scaled["graph"][name] for name in names]
+        columns["graph"]["graph_attr"] = np.concatenate(attributes, axis=1)
     return columns["node"], columns["graph"]
 
 

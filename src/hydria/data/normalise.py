@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +32,12 @@ class Scale:
     def of(cls, values: Floats, low: float = 0.0, high: float = 1.0) -> Scale:
         """The scale of all `values`, whatever their shape."""
         return cls(float(values.min()), float(values.max()), low, high)
+
+    @classmethod
+    def around_zero(cls, low: float, high: float) -> Scale:
+        """[low, high] to [-1, 1] so that zero stays zero, as vectors need it."""
+        largest = max(abs(low), abs(high))
+        return cls(-largest, largest, -1.0, 1.0)
 
     @property
     def factor(self) -> float:
@@ -80,9 +86,29 @@ def scale_by_num_nodes(structures: Structures) -> Structures:
     )
 
 
-def fit(features: dict[str, Floats], value_range: tuple[float, float]) -> dict[str, Scale]:
-    """The scale of every feature, over all its columns."""
-    return {name: Scale.of(values, *value_range) for name, values in features.items()}
+def fit(
+    features: dict[str, Floats],
+    value_range: tuple[float, float],
+    turning: Collection[str] = (),
+) -> dict[str, Scale]:
+    """The scale of every feature, over all its columns; `turning` are vectors or tensors."""
+    return {
+        name: scale_for(name, float(values.min()), float(values.max()), value_range, turning)
+        for name, values in features.items()
+    }
+
+
+def scale_for(
+    name: str,
+    smallest: float,
+    largest: float,
+    value_range: tuple[float, float],
+    turning: Collection[str],
+) -> Scale:
+    """The scale of one feature with these bounds."""
+    if name in turning:
+        return Scale.around_zero(smallest, largest)
+    return Scale(smallest, largest, *value_range)
 
 
 def normalise(features: dict[str, Floats], scales: dict[str, Scale]) -> dict[str, Floats]:

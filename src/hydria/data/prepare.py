@@ -30,7 +30,7 @@ from hydria.core.errors import DataError
 from hydria.core.files import write_json_atomic
 from hydria.data import splits as cut
 from hydria.data.formats import read
-from hydria.data.graphs import build_graphs, feature_minmax, outputs
+from hydria.data.graphs import build_graphs, feature_minmax, outputs, turning_features
 from hydria.data.lattice import with_lattice
 from hydria.data.locate import TOTAL, fingerprint, lattice_of, provide, sources
 from hydria.data.normalise import check_finite, scale_by_num_nodes
@@ -126,10 +126,12 @@ def _what_matters(config: RunConfig) -> dict[str, Any]:
         "max_neighbours": architecture.max_neighbours,
         "periodic": architecture.periodic_boundary_conditions,
         "edge_features": architecture.edge_features,
+        "pe_dim": architecture.pe_dim if architecture.global_attn_engine else 0,
+        "turning": sorted(turning_features(config)),
         "variables": network.variables_of_interest.model_dump(
             mode="json",
             include={"input_node_features", "output_names", "output_index", "type",
-                     "subsample_percentage"},
+                     "graph_attr_features", "subsample_percentage"},
         ),
         "perc_train": network.training.perc_train,
         "seed": network.training.seed,
@@ -226,6 +228,7 @@ def _summarise(
         num_test=len(splits["test"]),
         input_dim=store.node["x"].shape[1],
         edge_dim=store.edge["edge_attr"].shape[1] if "edge_attr" in store.edge else 0,
+        graph_attr_dim=store.graph["graph_attr"].shape[1] if "graph_attr" in store.graph else 0,
         output_dim=tuple(columns[f"y.{n}"].shape[1] for n, *_ in outputs(dataset, variables)),
         num_nodes=int(nodes[0]) if len(nodes) == 1 else None,
         pna_deg=tuple(np.bincount(in_degree).tolist()),

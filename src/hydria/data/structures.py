@@ -27,6 +27,7 @@ class Structures:
         node: feature name → (N, dim).
         graph: feature name → (G, dim).
         units: feature name → unit, for those whose unit the format fixes.
+        source: (G,) number of the data set of each structure, where the samples say so.
     """
 
     names: tuple[str, ...]
@@ -38,6 +39,7 @@ class Structures:
     node: dict[str, Floats] = field(default_factory=dict)
     graph: dict[str, Floats] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
+    source: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -71,6 +73,7 @@ def join(parts: Sequence[Structures]) -> Structures:
             "Hint: give Dataset.lattice, or keep periodic and open structures apart"
         )
     cells = [part.cell for part in parts if part.cell is not None]
+    sources = [part.source for part in parts if part.source is not None]
     pbcs = [part.pbc for part in parts if part.pbc is not None]
     return Structures(
         names=tuple(name for part in parts for name in part.names),
@@ -82,4 +85,5 @@ def join(parts: Sequence[Structures]) -> Structures:
         node={name: np.concatenate([p.node[name] for p in parts]) for name in parts[0].node},
         graph={name: np.concatenate([p.graph[name] for p in parts]) for name in parts[0].graph},
         units=parts[0].units,
+        source=np.concatenate(sources) if len(sources) == len(parts) else None,
     )

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hydria.config.dataset import Dataset, Features
+from hydria.config.dataset import Features
 from hydria.config.run import RunConfig
 from hydria.config.summary import DataSummary
 from hydria.core.errors import DataError
 from hydria.data.formats import read
 from hydria.data.formats.through_ase import features_of, load_frames, to_structures
-from hydria.data.graphs import build_graphs, outputs
+from hydria.data.graphs import build_graphs, outputs, turning_features
 from hydria.data.lattice import with_lattice
 from hydria.data.locate import lattice_of
-from hydria.data.normalise import Scale, check_finite, scale_by_num_nodes
+from hydria.data.normalise import Scale, check_finite, scale_by_num_nodes, scale_for
 from hydria.data.store import GraphStore
 from hydria.data.structures import Floats, Structures, join
 
@@ -53,16 +53,18 @@ def unseen_graphs(
         structures = with_lattice(structures, lattice)
     check_finite(_inputs_only(structures, config))
     structures = scale_by_num_nodes(structures)
-    return build_graphs(structures, config, scales_of(config.dataset, summary)), structures.names
+    return build_graphs(structures, config, scales_of(config, summary)), structures.names
 
 
-def scales_of(dataset: Dataset, summary: DataSummary) -> dict[str, Scale]:
+def scales_of(config: RunConfig, summary: DataSummary) -> dict[str, Scale]:
     """The scales of the training, by feature."""
+    dataset = config.dataset
     if not dataset.normalize_features:
         return {}
     measured = {**summary.node_minmax, **summary.graph_minmax}
+    bounds, turning = dataset.normalization_range, turning_features(config)
     return {
-        name: Scale(min(low), max(high), *dataset.normalization_range)
+        name: scale_for(name, min(low), max(high), bounds, turning)
         for name, (low, high) in measured.items()
     }
 
@@ -80,7 +82,9 @@ def _read(file: Path, config: RunConfig) -> Structures:
         names,
         frames,
         node=_what_is_there(names, frames, dataset.node_features, "node_features", needed),
-        graph=_what_is_there(names, frames, dataset.graph_features, "graph_features", set()),
+        graph=_what_is_there(
+            names, frames, dataset.graph_features, "graph_features", attributes_of(config)
+        ),
     )
 
 
@@ -113,11 +117,19 @@ def input_features(config: RunConfig) -> set[str]:
     return {features.name[owner[column]] for column in columns}
 
 
+def attributes_of(config: RunConfig) -> set[str]:
+    """Names of the graph features that condition the model."""
+    indices = config.neural_network.variables_of_interest.graph_attr_features
+    return {config.dataset.graph_features.name[index] for index in indices}
+
+
 def _inputs_only(structures: Structures, config: RunConfig) -> Structures:
     """Without the targets, which may be missing."""
     needed = input_features(config)
     node = {name: values for name, values in structures.node.items() if name in needed}
-    return replace(structures, node=node, graph={})
+    attributes = attributes_of(config)
+    graph = {name: values for name, values in structures.graph.items() if name in attributes}
+    return replace(structures, node=node, graph=graph)
 
 
 def known_outputs(store: GraphStore, config: RunConfig) -> set[str]:

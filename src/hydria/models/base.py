@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from hydria.config.spec import ModelSpec
 from hydria.core.errors import ModelError
+from hydria.models.attention import Encodings, GPSLayer
 from hydria.models.outputs import Outputs
 from hydria.models.state import Encoded, Geometry, NodeState
 from hydria.nn.activations import activation
+from hydria.nn.attention import Padding
+from hydria.nn.conditioning import NODE_CONDITIONINGS
 from hydria.nn.edges import Edges
 from hydria.nn.norm import GlobalBatchNorm
 from hydria.nn.segments import Segments
+from hydria.nn.uncertainty import UncertaintyWeighting
+
+
+class Surroundings(NamedTuple):
+    """What the layers are given beside the nodes, the same for all layers of a batch."""
+
+    edges: Edges
+    geometry: Geometry
+    graphs: Segments
+    padding: Padding
+    graph_attr: Tensor | None
+    """(G, A) attributes that act on the nodes, or None."""
 
 
 class MessagePassingStack(nn.Module, ABC):
@@ -33,6 +49,9 @@ class MessagePassingStack(nn.Module, ABC):
     def __init__(self, spec: ModelSpec) -> None:
         """Make convolutions and heads with fresh weights.
 
+        With `recompute`, which may be set at any time, the activations of the convolutions are not
+        kept for the backward pass but computed again.
+
         Args:
             spec: the whole description; `spec.architecture` holds this type's own options.
         """
@@ -40,16 +59,70 @@ class MessagePassingStack(nn.Module, ABC):
         self.spec = spec
         architecture = spec.architecture
         self.activation = activation(architecture.activation_function)
+        self.recompute = False
         widths = self.widths()
+        self.encodings = self._make_encodings()
         self.convs = nn.ModuleList(
-            self.make_layer(layer, width_in, width_out, last=layer == len(widths) - 2)
+            self.make_layer(layer, width_in, width_out, last=self._ends(layer, len(widths) - 2))
             for layer, (width_in, width_out) in enumerate(pairwise(widths))
         )
         self.norms = nn.ModuleList(self.make_norm(width) for width in widths[1:])
+        self.attentions = nn.ModuleList(
+            GPSLayer(spec) for _ in widths[1:] if architecture.global_attn_engine
+        )
+        self.conditionings = self._make_conditionings(widths[1:])
         self.outputs = self.make_outputs(widths[-1])
+        self.balance = UncertaintyWeighting(len(spec.heads)) if spec.uncertainty_weighting else None
         if architecture.freeze_conv_layers:
-            self.convs.requires_grad_(False)
-            self.norms.requires_grad_(False)
+            for part in (self.convs, self.norms, self.attentions, self.conditionings):
+                part.requires_grad_(False)
+            if self.encodings is not None:
+                self.encodings.requires_grad_(False)
+
+    def _make_encodings(self) -> Encodings | None:
+        if not self.spec.architecture.global_attn_engine:
+            return None
+        sees_edges = "edge_features" not in self.unavailable
+        edge_dims = (self.spec.edge_dim, self.encoded_edge_dim) if sees_edges else None
+        return Encodings(self.spec, self.feature_dim, edge_dims)
+
+    def _make_conditionings(self, widths: list[int]) -> nn.ModuleDict:
+        """One for each width, shared by the layers of that width."""
+        options = self.spec.architecture
+        make = NODE_CONDITIONINGS.get(options.graph_attr_conditioning_mode)
+        if make is None or not options.use_graph_attr_conditioning:
+            return nn.ModuleDict()
+        attributes = self.spec.graph_attr_dim
+        return nn.ModuleDict(
+            {str(width): make(width, attributes, self.activation) for width in sorted(set(widths))}
+        )
+
+    def _ends(self, layer: int, last: int) -> bool:
+        """Whether nobody asks a layer for its vectors: it is the last, and no head predicts any."""
+        return layer == last and all(head.symmetry == "scalar" for head in self.spec.heads)
+
+    @property
+    def feature_dim(self) -> int:
+        """Columns of the nodes that positional encodings are joined to."""
+        return self.spec.input_dim
+
+    @property
+    def input_dim(self) -> int:
+        """Channels that enter the first convolution."""
+        attends = self.spec.architecture.global_attn_engine is not None
+        return self.spec.architecture.hidden_dim if attends else self.spec.input_dim
+
+    @property
+    def edge_dim(self) -> int:
+        """Columns of the edge features that the convolutions see, relative encodings included."""
+        options = self.spec.architecture
+        encoded = options.global_attn_engine is not None and options.pe_dim > 0
+        return self.encoded_edge_dim if encoded else self.spec.edge_dim
+
+    @property
+    def encoded_edge_dim(self) -> int:
+        """Columns of edge features that are joined to relative encodings."""
+        return self.spec.architecture.hidden_dim
 
     @abstractmethod
     def make_conv(self, in_dim: int, out_dim: int, last: bool) -> nn.Module:
@@ -61,7 +134,7 @@ class MessagePassingStack(nn.Module, ABC):
 
     def make_outputs(self, width: int) -> Outputs:
         """The heads, behind `width` channels."""
-        return Outputs(self.spec, width, self.activation, self.make_head_conv)
+        return Outputs(self.spec, width, self.activation, self.make_head_conv, self.vector_channels)
 
     def make_head_conv(self, in_dim: int, out_dim: int, last: bool) -> nn.Module:
         """One convolution of a `conv` head."""
@@ -70,7 +143,7 @@ class MessagePassingStack(nn.Module, ABC):
     def widths(self) -> list[int]:
         """Channels before the first and after each convolution."""
         hidden = [self.spec.architecture.hidden_dim] * self.spec.architecture.num_conv_layers
-        return [self.spec.input_dim, *hidden]
+        return [self.input_dim, *hidden]
 
     def make_norm(self, width: int) -> nn.Module:
         """What follows a convolution before its activation."""
@@ -84,18 +157,69 @@ class MessagePassingStack(nn.Module, ABC):
         """The features that enter the first convolution."""
         return NodeState(x, None)
 
+    def vector_channels(self, width: int) -> int:
+        """Vectors that accompany features of `width` channels; 0 where there are none."""
+        return 0
+
+    def vectors(self, nodes: NodeState, pos: Tensor | None) -> Tensor:
+        """(N, 3, C) vectors of the nodes, for heads that predict some."""
+        raise NotImplementedError
+
     def encode(self, batch: Any) -> Encoded:
         """Run the convolutions on a `GraphBatch` or a torch-geometric batch."""
+        edges, x, pos = self.inputs(batch)
+        if self.encodings is not None:
+            x, edges = self.encodings(x, edges, batch)
+        around = self.surroundings(batch, edges, pos)
+        nodes = self.embed(x, pos)
+        for layer, norm in enumerate(self.norms):
+            nodes = self.layer(layer, nodes, around)
+            nodes = nodes._replace(x=self.activation(norm(nodes.x)))
+        return self.encoded(nodes, around, pos)
+
+    def inputs(self, batch: Any) -> tuple[Edges, Tensor, Tensor | None]:
+        """Edges, features and positions of a batch in the precision of the parameters."""
         dtype = self.outputs.dtype
-        edges = Edges.of(batch, dtype)
         pos = getattr(batch, "pos", None)
         pos = None if pos is None else pos.to(dtype)
-        geometry = self.geometry(edges, pos)
-        nodes = self.embed(batch.x.to(dtype), pos)
-        for conv, norm in zip(self.convs, self.norms, strict=True):
-            nodes = conv(nodes, edges, geometry)
-            nodes = nodes._replace(x=self.activation(norm(nodes.x)))
-        return Encoded(nodes, edges, graphs_of(batch), pos, geometry, self.geometry)
+        return Edges.of(batch, dtype), batch.x.to(dtype), pos
+
+    def surroundings(self, batch: Any, edges: Edges, pos: Tensor | None) -> Surroundings:
+        """What the layers want to know of a batch."""
+        graphs = graphs_of(batch)
+        attributes = None
+        if self.spec.architecture.use_graph_attr_conditioning:
+            attributes = graph_attributes(batch, graphs.num_segments, self.spec.graph_attr_dim)
+            attributes = attributes.to(self.outputs.dtype)
+        return Surroundings(edges, self.geometry(edges, pos), graphs, Padding(graphs), attributes)
+
+    def layer(self, layer: int, nodes: NodeState, around: Surroundings) -> NodeState:
+        """One convolution, the attention beside it, and what the attributes of the graphs do."""
+        conv = self.convs[layer]
+        inputs = (nodes, around.edges, around.geometry)
+        if self.recompute and torch.is_grad_enabled():
+            new: NodeState = checkpoint(conv, *inputs, use_reentrant=False)
+        else:
+            new = conv(*inputs)
+        if self.attentions:
+            new = new._replace(x=self.attentions[layer](nodes.x, new.x, around.padding))
+        if self.conditionings:
+            conditioning = self.conditionings[str(new.x.shape[1])]
+            new = new._replace(x=conditioning(new.x, around.graph_attr, around.graphs))
+        return new
+
+    def encoded(self, nodes: NodeState, around: Surroundings, pos: Tensor | None) -> Encoded:
+        """What the heads are given."""
+        return Encoded(
+            nodes,
+            around.edges,
+            around.graphs,
+            pos,
+            around.geometry,
+            self.geometry,
+            graph_attr=around.graph_attr,
+            vectors_of=self.vectors,
+        )
 
     def forward(self, batch: Any) -> list[Tensor]:
         """One tensor per head: (G, dim) for graph heads, (N, dim) for node heads."""
@@ -123,6 +247,23 @@ class TopologyStack(MessagePassingStack):
     """Convolutions that see who neighbours whom and nothing else of the edges."""
 
     unavailable = MessagePassingStack.unavailable | {"edge_features"}
+
+
+def graph_attributes(batch: Any, num_graphs: int, width: int) -> Tensor:
+    """(G, width) attributes of the graphs.
+
+    Raises:
+        ModelError: if the batch has none, or others.
+    """
+    given = getattr(batch, "graph_attr", None)
+    if given is None or given.numel() != num_graphs * width:
+        got = "none" if given is None else f"shape {tuple(given.shape)}"
+        raise ModelError(
+            f"batch.graph_attr: expected ({num_graphs}, {width}) attributes of the graphs, "
+            f"got {got}. Hint: Variables_of_interest.graph_attr_features names them"
+        )
+    attributes: Tensor = given.view(num_graphs, width)
+    return attributes
 
 
 def graphs_of(batch: Any) -> Segments:

@@ -12,11 +12,7 @@ from hydria.models.registry import ARCHITECTURES
 DTYPES = {"fp32": torch.float32, "fp64": torch.float64, "bf16": torch.float32}
 
 # options of a config that no model here has: refused, never ignored
-UNAVAILABLE = (
-    "global_attn_engine",
-    "use_graph_attr_conditioning",
-    "enable_interatomic_potential",
-)
+UNAVAILABLE = ("enable_interatomic_potential",)
 
 
 def build_model(spec: ModelSpec) -> MessagePassingStack:
@@ -46,5 +42,8 @@ def _refuse_unavailable(spec: ModelSpec, stack: type[MessagePassingStack]) -> No
         for option in (*UNAVAILABLE, *sorted(stack.unavailable))
         if getattr(spec.architecture, option)
     ]
+    if spec.architecture.global_attn_engine == "EquivariantTransformer":
+        path = "NeuralNetwork.Architecture.global_attn_engine"
+        problems.append(Problem(path, "expected GPS or none, got EquivariantTransformer"))
     if problems:
         raise ConfigError(problems)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -38,6 +38,17 @@ class Encoded:
     pos: Tensor | None
     geometry: Geometry
     geometry_of: Callable[[Edges, Tensor | None], Geometry]
+    graph_attr: Tensor | None = None
+    """(G, A) attributes of the graphs, where they condition the model."""
+    vectors_of: Callable[[NodeState, Tensor | None], Tensor] | None = None
+    """From a state of the nodes to their (N, 3, C) vectors."""
+
+    def vectors(self, nodes: NodeState | None = None) -> Tensor:
+        """(N, 3, C) vectors of another state of the nodes; of this one if that has none."""
+        assert self.vectors_of is not None
+        if nodes is None or nodes.equivariant is None:
+            nodes = self.nodes
+        return self.vectors_of(nodes, self.pos)
 
     def select(self, graph_ids: Tensor) -> tuple[Encoded, Tensor]:
         """The part that belongs to some graphs.
@@ -56,7 +67,18 @@ class Encoded:
         new_node[node_ids] = torch.arange(len(node_ids), device=node_ids.device)
         edges = self.edges.renumbered(new_node, len(node_ids))
         pos = None if self.pos is None else self.pos[node_ids]
-        nodes = NodeState(*[None if part is None else part[node_ids] for part in self.nodes])
+        others = (None if part is None else part[node_ids] for part in self.nodes[1:])
+        nodes = NodeState(self.nodes.x[node_ids], *others)
         graphs = Segments(graph_of[node_ids], len(graph_ids))
         geometry = self.geometry_of(edges, pos)
-        return Encoded(nodes, edges, graphs, pos, geometry, self.geometry_of), node_ids
+        graph_attr = None if self.graph_attr is None else self.graph_attr[graph_ids]
+        part = replace(
+            self,
+            nodes=nodes,
+            edges=edges,
+            graphs=graphs,
+            pos=pos,
+            geometry=geometry,
+            graph_attr=graph_attr,
+        )
+        return part, node_ids

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import torch
@@ -47,6 +48,12 @@ class Edges:
             edge_index = edge_index[:, order]
             columns = [None if column is None else column[order] for column in columns]
         return cls(edge_index, batch.x.shape[0], *columns)
+
+    def with_features(self, features: Tensor) -> Edges:
+        """The same edges with other (E, D) features."""
+        other = copy(self)
+        other.features = features
+        return other
 
     def renumbered(self, new_node: Tensor, num_nodes: int) -> Edges:
         """The edges of a part of the nodes.

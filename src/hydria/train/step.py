@@ -107,7 +107,8 @@ class Stepper:
 def _distributed(model: nn.Module, task: Task, world: World) -> nn.Module:
     # learnt weights of the loss follow from global sums: their gradient is equal everywhere
     alike = [name for name, _ in model.named_parameters() if name.startswith("balance.")]
-    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, alike)
+    ignore = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model
+    ignore(model, alike)  # type: ignore[no-untyped-call]
     # statistics of the global batch are equal everywhere; local ones follow rank 0
     options: dict[str, Any] = {BROADCAST: not task.synchronised}
     # Parameters that no output depends on are found once in a static graph. But then DDP orders

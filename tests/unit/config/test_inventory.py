@@ -60,6 +60,7 @@ TYPED: dict[str, Any] = {
     f"{TRAINING}.checkpoint_warmup": 2,
     f"{TRAINING}.startfrom": "another_run",
     f"{TRAINING}.conv_checkpointing": True,
+    f"{TRAINING}.global_attn_redraw_interval": 50,
     f"{TRAINING}.precision": "bf16",
     f"{TRAINING}.compute_grad_energy": True,
     f"{TRAINING}.Optimizer.type": "RMSprop",
@@ -116,7 +117,6 @@ UNUSED = [
     ),
     f"{TRAINING}.epoch_start",
     f"{TRAINING}.CheckRemainingTime",
-    f"{TRAINING}.global_attn_redraw_interval",
     f"{TRAINING}.Batching",
 ]
 MEASURED = [

@@ -8,8 +8,8 @@ import pytest
 
 from hydria.config import load_config
 from hydria.config.architectures import ARCHITECTURES
-from hydria.config.checks import EQUIVARIANT
-from hydria.config.not_yet import WITHOUT_VECTORS, not_yet
+from hydria.config.checks import EQUIVARIANT, NO_EDGE_FEATURES
+from hydria.config.not_yet import not_yet
 from hydria.config.provenance import Value, resolved
 from hydria.config.spec import ModelSpec, resolve
 from hydria.config.summary import DataSummary
@@ -80,17 +80,11 @@ def test_an_mlp_per_node_needs_graphs_of_one_size(num_nodes: int | None) -> None
 
 LATER: list[tuple[str, Any]] = [
     (f"{SECTION}.global_attn_engine", "EquivariantTransformer"),
-    (f"{SECTION}.use_graph_attr_conditioning", True),
     (f"{SECTION}.enable_interatomic_potential", True),
     ("NeuralNetwork.Training.compute_grad_energy", True),
-    ("NeuralNetwork.Training.conv_checkpointing", True),
     ("NeuralNetwork.ds_config", {"train_batch_size": 4}),
     ("Dataset.Descriptors.SphericalCoordinates", True),
     ("Dataset.Descriptors.PointPairFeatures", True),
-    (
-        f"{SECTION}.output_heads.graph",
-        [{"type": f"branch-{n}", "architecture": {}} for n in (0, 1)],
-    ),
 ]
 
 
@@ -104,20 +98,15 @@ def test_what_cannot_be_trained_is_refused_before_training(path: str, value: Any
         resolve(config, SUMMARY)
 
 
-@pytest.mark.parametrize("architecture", sorted(WITHOUT_VECTORS))
-def test_vector_features_are_refused_where_no_model_updates_them(architecture: str) -> None:
-    config = load_config(make_config(), [f"mpnn_type={architecture}", "equivariance=true"]).config
-    assert [problem.path for problem in not_yet(config)] == [f"{SECTION}.equivariance"]
-
-
 def test_tables_agree_with_the_models() -> None:
-    """Whoever adds a model takes its name out of `hydria.config.not_yet`."""
     from hydria.models.registry import ARCHITECTURES as MODELS
 
     assert set(MODELS) == set(ARCHITECTURES)
-    stuck = {name for name in MODELS if "equivariance" in MODELS.load(name).unavailable}
-    assert stuck & EQUIVARIANT == WITHOUT_VECTORS
-    assert set(MODELS) - stuck <= EQUIVARIANT
+    for option, names in (
+        ("equivariance", set(ARCHITECTURES) - EQUIVARIANT),
+        ("edge_features", NO_EDGE_FEATURES),
+    ):
+        assert {name for name in MODELS if option in MODELS.load(name).unavailable} == names
 
 
 def test_formats_are_those_with_a_reader() -> None:
@@ -166,3 +155,60 @@ def test_heads_are_shown_as_they_were_written(branches: int) -> None:
         assert values[f"{heads}.graph[{index}].type"].origin == "file"
     assert values[f"{heads}.node.dim_headlayers"].origin == "file"
     assert values[f"{heads}.node.type"] == Value(f"{heads}.node.type", "mlp", "default")
+
+
+def turning(architecture: str = "PAINN", **variables: Any) -> dict[str, Any]:
+    tree = make_config()
+    tree["NeuralNetwork"]["Architecture"]["mpnn_type"] = architecture
+    tree["NeuralNetwork"]["Variables_of_interest"] |= variables
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options", "symmetry"),
+    [
+        ("PAINN", {}, "vector"),
+        ("EGNN", {"equivariance": True}, "vector"),
+        ("EGNN", {}, "scalar"),
+        ("PNA", {}, "scalar"),
+    ],
+)
+def test_three_columns_of_a_node_are_a_vector_where_there_are_vectors(
+    architecture: str, options: dict[str, Any], symmetry: str
+) -> None:
+    tree = turning(architecture)
+    tree["NeuralNetwork"]["Architecture"] |= options
+    heads = resolve(load_config(tree).config, SUMMARY).heads
+    assert [head.symmetry for head in heads] == ["scalar", symmetry]
+
+
+def test_symmetry_can_be_said() -> None:
+    summary = SUMMARY.model_copy(update={"output_dim": (9, 3)})
+    tree = turning(output_symmetry=["tensor", "scalar"])
+    assert [head.symmetry for head in resolve(load_config(tree).config, summary).heads] == [
+        "tensor",
+        "scalar",
+    ]
+    with pytest.raises(
+        ConfigError, match=r"output_symmetry\[0\]: expected scalar, because 'energy'"
+    ):
+        resolve(load_config(tree).config, SUMMARY)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("Dataset.rotational_invariance", True), (f"{SECTION}.graph_pooling", "max")],
+)
+def test_vectors_exclude_what_does_not_turn(path: str, value: Any) -> None:
+    tree = turning(output_symmetry=["vector", "vector"])
+    put(tree, path, value)
+    with pytest.raises(ConfigError, match=path):
+        resolve(load_config(tree).config, SUMMARY.model_copy(update={"output_dim": (3, 3)}))
+
+
+def test_conditioning_needs_attributes() -> None:
+    tree = make_config(NeuralNetwork__Architecture__use_graph_attr_conditioning=True)
+    with pytest.raises(ConfigError, match="graph_attr_features"):
+        resolve(load_config(tree).config, SUMMARY)
+    summary = SUMMARY.model_copy(update={"graph_attr_dim": 2})
+    assert resolve(load_config(tree).config, summary).graph_attr_dim == 2

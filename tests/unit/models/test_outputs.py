@@ -163,15 +163,14 @@ def test_precision_decides_the_dtype(precision: str) -> None:
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("global_attn_engine", "GPS"),
-        ("use_graph_attr_conditioning", True),
+        ("global_attn_engine", "EquivariantTransformer"),
         ("enable_interatomic_potential", True),
         ("equivariance", True),
     ],
 )
 def test_options_that_are_not_there_are_refused(option: str, value: object) -> None:
     with pytest.raises(ConfigError, match=option):
-        build_model(make_spec("SchNet", **{option: value}))
+        build_model(make_spec("CGCNN", **{option: value}))
 
 
 @pytest.mark.parametrize("name", ["GIN", "SAGE", "MFC"])

@@ -13,6 +13,10 @@ Activation = Literal[
     "relu", "silu", "selu", "prelu", "elu", "lrelu_01", "lrelu_025", "lrelu_05", "sigmoid"
 ]
 
+# Architectures that have vectors in any case, and those that have them with `equivariance`.
+WITH_VECTORS = frozenset({"PAINN", "PNAEq", "MACE"})
+WITH_POSITIONS = frozenset({"EGNN", "SchNet"})
+
 
 def _lengths(value: Any) -> Any:
     """Upstream counts the names only, and its own examples write `length` as well."""
@@ -55,17 +59,19 @@ class Architecture(Frozen):
     sync_batch_norm: bool = Field(True, alias="SyncBatchNorm")
     """Statistics of batch norm over the global batch (all ranks)."""
     pe_dim: Annotated[Index, none_is(0)] = 0
-    """Number of Laplacian eigenvectors as positional encoding."""
+    """Laplacian eigenvectors that encode the place of a node in its graph, for GPS."""
     global_attn_engine: Literal["GPS", "EquivariantTransformer"] | None = None
     """Attention between all nodes of a graph, beside the convolutions."""
     global_attn_type: Literal["multihead", "performer"] | None = None
     """Exact attention, or its linear approximation."""
     global_attn_heads: Annotated[Index, none_is(0)] = 0
     """Attention heads; hidden_dim is a multiple of them."""
+    global_attn_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    """Part of the features that is dropped in training around global attention."""
     use_graph_attr_conditioning: bool = False
     """Let attributes of the graph act on its nodes."""
     graph_attr_conditioning_mode: Literal["concat_node", "film", "fuse_pool"] = "concat_node"
-    """How attributes of the graph act on its nodes."""
+    """After each layer (concat_node, film), or on what is pooled (fuse_pool)."""
     enable_interatomic_potential: Annotated[bool, none_is(False)] = False
     """Energies with forces as their negative gradient."""
     energy_weight: NonNegative = 0.0
@@ -74,3 +80,10 @@ class Architecture(Frozen):
     """Share of the energy per atom in the loss of an interatomic potential."""
     force_weight: NonNegative = 0.0
     """Share of the forces in the loss of an interatomic potential."""
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether vectors that turn with the structure come with the features of the nodes."""
+        return self.mpnn_type in WITH_VECTORS or (
+            self.equivariance and self.mpnn_type in WITH_POSITIONS
+        )

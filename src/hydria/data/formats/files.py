@@ -32,6 +32,11 @@ def raw_files(path: Path, suffix: str | None = None) -> list[Path]:
     return [Path(f"{root}/{name}") for name in files]
 
 
+def name_below(path: Path, file: Path) -> str:
+    """How `file` is called in messages: its place below `path`, or its name."""
+    return file.name if file == path else file.relative_to(path).as_posix()
+
+
 def _names(folder: Path) -> list[str]:
     names = []
     for entry in os.scandir(folder):

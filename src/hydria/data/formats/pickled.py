@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hydria.config.dataset import Dataset, Features
 from hydria.core.errors import DataError
-from hydria.data.formats.files import raw_files, read_bytes
+from hydria.data.formats.files import name_below, raw_files, read_bytes
 from hydria.data.normalise import Scale
 from hydria.data.structures import Floats, Structures, join, pointers
 
@@ -70,10 +71,11 @@ def read(path: Path, dataset: Dataset) -> Structures:
         DataError: if a file is no such pickle, holds objects of other kinds, or its samples do not
             have the features that the config names.
     """
-    return join([_read_file(file, dataset) for file in raw_files(path, ".pkl")])
+    files = raw_files(path, ".pkl")
+    return join([_read_file(file, name_below(path, file), dataset) for file in files])
 
 
-def _read_file(file: Path, dataset: Dataset) -> Structures:
+def _read_file(file: Path, name: str, dataset: Dataset) -> Structures:
     objects = list(_objects(file))
     samples = objects[-1] if objects else None
     if not isinstance(samples, Sequence) or not samples or not hasattr(samples[0], "pos"):
@@ -91,7 +93,7 @@ def _read_file(file: Path, dataset: Dataset) -> Structures:
         graph = _in_own_units(graph, objects[1])
     cells = _cells(samples)
     return Structures(
-        names=tuple(f"{file.name}#{index}" for index in range(len(samples))),
+        names=tuple(f"{name}#{index}" for index in range(len(samples))),
         node_ptr=pointers([len(sample.pos) for sample in samples]),
         numbers=_numbers(samples, next(iter(node.values()), None)),
         pos=np.concatenate([_rows(sample.pos) for sample in samples]),
@@ -99,6 +101,7 @@ def _read_file(file: Path, dataset: Dataset) -> Structures:
         pbc=None if cells is None else np.array([_pbc(sample) for sample in samples]),
         node=node,
         graph=graph,
+        source=_sources(samples),
     )
 
 
@@ -159,6 +162,14 @@ def _cells(samples: Sequence[Any]) -> Floats | None:
     if name is None:
         return None
     return np.array([_rows(getattr(sample, name)).reshape(3, 3) for sample in samples])
+
+
+def _sources(samples: Sequence[Any]) -> NDArray[np.int64] | None:
+    """The number of the data set, which HydraGNN's samples hold as `dataset_name`."""
+    if getattr(samples[0], "dataset_name", None) is None:
+        return None
+    numbers = [int(np.asarray(sample.dataset_name).ravel()[0]) for sample in samples]
+    return np.array(numbers, dtype=np.int64)
 
 
 def _pbc(sample: Any) -> list[bool]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from hydria.config.dataset import Dataset, Features
 from hydria.core.errors import DataError, listed
-from hydria.data.formats.files import raw_files, read_bytes
+from hydria.data.formats.files import name_below, raw_files, read_bytes
 from hydria.data.normalise import SCALED
 from hydria.data.structures import Floats, Structures, pointers
 
@@ -49,8 +49,9 @@ def read(path: Path, dataset: Dataset) -> Structures:
     frames: list[Atoms] = []
     for file in raw_files(path):
         found = load_frames(file, ASE_FORMATS.get(dataset.format))
+        name = name_below(path, file)
         single = len(found) == 1
-        names += [file.name if single else f"{file.name}#{index}" for index in range(len(found))]
+        names += [name if single else f"{name}#{index}" for index in range(len(found))]
         frames += found
     asked = (*dataset.node_features.name, *dataset.graph_features.name)
     return to_structures(

@@ -60,12 +60,12 @@ class CGCNNStack(MessagePassingStack):
 
     def make_conv(self, in_dim: int, out_dim: int, last: bool) -> nn.Module:
         """A crystal graph layer."""
-        edge_dim = self.spec.edge_dim + (self.options.num_gaussians or 0)
+        edge_dim = self.edge_dim + (self.options.num_gaussians or 0)
         return CGConv(in_dim, out_dim, edge_dim)
 
     def geometry(self, edges: Edges, pos: Tensor | None) -> Tensor | None:
         """(E, edge_dim) edge features and Gaussians, or None."""
-        features = edges.features if self.spec.edge_dim else None
+        features = edges.features if self.edge_dim else None
         if self.basis is None:
             return features
         assert pos is not None

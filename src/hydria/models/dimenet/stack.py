@@ -48,7 +48,7 @@ class DimeNetStack(MessagePassingStack):
         hidden = self.options.hidden_dim
         if self.options.width_of_input:
             hidden = out_dim if in_dim == 1 else in_dim
-        return DimeNetConv(in_dim, hidden, out_dim, self.spec.edge_dim, self.options)
+        return DimeNetConv(in_dim, hidden, out_dim, self.edge_dim, self.options)
 
     def make_norm(self, width: int) -> nn.Module:
         """DimeNet has none."""

@@ -23,11 +23,21 @@ class EGNNStack(MessagePassingStack):
         """An equivariant convolution."""
         architecture = self.spec.architecture
         moves = architecture.equivariance and not last
-        return EGNNConv(in_dim, architecture.hidden_dim, out_dim, self.spec.edge_dim, moves)
+        return EGNNConv(in_dim, architecture.hidden_dim, out_dim, self.edge_dim, moves)
 
     def make_norm(self, width: int) -> nn.Module:
         """EGNN has none."""
         return nn.Identity()
+
+    def vector_channels(self, width: int) -> int:
+        """One: how far the node moved."""
+        return int(self.spec.architecture.equivariance)
+
+    def vectors(self, nodes: NodeState, pos: Tensor | None) -> Tensor:
+        """(N, 3, 1) steps of the positions, Å."""
+        assert nodes.equivariant is not None
+        assert pos is not None
+        return (nodes.equivariant - pos).unsqueeze(2)
 
     def geometry(self, edges: Edges, pos: Tensor | None) -> Tensor | None:
         """(E, 1) lengths, if they are the same for all layers."""

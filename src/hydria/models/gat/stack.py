@@ -26,12 +26,18 @@ class GATStack(MessagePassingStack):
     def widths(self) -> list[int]:
         """Channels before the first and after each convolution."""
         options = self.options
-        wide = [options.hidden_dim * options.heads] * (options.num_conv_layers - 1)
-        return [self.spec.input_dim, *wide, options.hidden_dim]
+        heads = options.heads if self._concatenates else 1
+        wide = [options.hidden_dim * heads] * (options.num_conv_layers - 1)
+        return [self.input_dim, *wide, options.hidden_dim]
+
+    @property
+    def _concatenates(self) -> bool:
+        """Whether heads stand side by side; beside global attention all widths are the same."""
+        return self.options.global_attn_engine is None
 
     def make_conv(self, in_dim: int, out_dim: int, last: bool) -> nn.Module:
         """An attention layer of the encoder."""
-        return self._conv(in_dim, out_dim, concat=not last)
+        return self._conv(in_dim, out_dim, concat=self._concatenates and not last)
 
     def make_head_conv(self, in_dim: int, out_dim: int, last: bool) -> nn.Module:
         """An attention layer of a `conv` head."""
@@ -42,7 +48,7 @@ class GATStack(MessagePassingStack):
         return GATConv(
             in_dim,
             out_dim,
-            self.spec.edge_dim,
+            self.edge_dim,
             options.heads,
             negative_slope=options.negative_slope,
             dropout=options.dropout,

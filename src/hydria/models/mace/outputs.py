@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from hydria.config.spec import ModelSpec
 from hydria.models.outputs import MakeConv, Outputs
 from hydria.models.outputs.branches import Branched, Heads
 from hydria.models.outputs.columns import num_columns
+from hydria.models.outputs.node import Channels, no_vectors
 from hydria.models.state import Encoded
 from hydria.nn.mlp import StackedLinear
 from hydria.nn.pooling import pool
@@ -85,7 +85,7 @@ def _columns(spec: ModelSpec, kind: str) -> list[tuple[str, int]]:
     return [
         (str(index), num_columns(spec, head))
         for index, head in enumerate(spec.heads)
-        if head.kind == kind
+        if head.kind == kind and head.symmetry == "scalar"
     ]
 
 
@@ -106,12 +106,12 @@ class LinearOutputs(nn.Module):
                 }
             )
 
-    def forward(self, encoded: Encoded, datasets: Tensor | None) -> list[Tensor]:
-        """One tensor per head."""
+    def forward(self, encoded: Encoded, datasets: Tensor | None) -> dict[int, Tensor]:
+        """One tensor per head of scalars, by its number."""
         found: dict[int, Tensor] = {}
         for kind in dict.fromkeys(self.kinds):
             found |= getattr(self, kind)(encoded, datasets)
-        return [found[index] for index in range(len(self.kinds))]
+        return found
 
 
 class MACEOutputs(Outputs):
@@ -123,14 +123,16 @@ class MACEOutputs(Outputs):
         widths: Sequence[int],
         activation: nn.Module,
         make_conv: MakeConv,
+        channels: Channels = no_vectors,
     ) -> None:
         """Make the heads; `widths` are the channels of elements, and after each layer."""
-        super().__init__(spec, widths[-1], activation, make_conv)
+        super().__init__(spec, widths[-1], activation, make_conv, channels)
         self.linear = nn.ModuleList(LinearOutputs(spec, width) for width in widths[:-1])
 
     def summed(self, encoded: Sequence[Encoded], datasets: Tensor | None) -> list[Tensor]:
-        """Add what all readouts predict, one tensor per head."""
+        """Add what all readouts predict, one tensor per head; vectors come from the last alone."""
         total: list[Tensor] = self(encoded[-1], datasets)
         for readout, state in zip(self.linear, encoded, strict=False):
-            total = [torch.add(*pair) for pair in zip(total, readout(state, datasets), strict=True)]
+            for index, part in readout(state, datasets).items():
+                total[index] = total[index] + part
         return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional
 from hydria.config.architectures.mace import MACE
 from hydria.config.spec import ModelSpec
 from hydria.core.errors import ConfigError, DataError, Problem
-from hydria.models.base import MessagePassingStack, graphs_of, required_cutoff
+from hydria.models.base import MessagePassingStack, required_cutoff
 from hydria.models.mace.conv import MACEConv, Sizes, Surroundings
 from hydria.models.mace.outputs import MACEOutputs
 from hydria.models.mace.product import NUM_ELEMENTS
@@ -49,6 +50,25 @@ class MACEStack(MessagePassingStack):
         """Channels before the first and after each layer: the same everywhere."""
         return [self.options.hidden_dim] * (self.options.num_conv_layers + 1)
 
+    @property
+    def feature_dim(self) -> int:
+        """Channels of the embedded elements."""
+        return self.options.hidden_dim
+
+    @property
+    def encoded_edge_dim(self) -> int:
+        """One for each eigenvector: a path has weights of its own for each."""
+        return self.options.pe_dim
+
+    def vector_channels(self, width: int) -> int:
+        """As many as scalars; the convolutions of heads have none, and leave these as they are."""
+        return self.options.hidden_dim
+
+    def vectors(self, nodes: NodeState, pos: Tensor | None) -> Tensor:
+        """(N, 3, C) features of degree one."""
+        assert nodes.equivariant is not None
+        return nodes.equivariant[:, :3]
+
     def make_norm(self, width: int) -> nn.Module:
         """MACE has none."""
         return nn.Identity()
@@ -75,7 +95,7 @@ class MACEStack(MessagePassingStack):
             out_lmax=degrees[1],
             edge_lmax=options.max_ell,
             num_radial=options.num_radial,
-            edge_dim=self.spec.edge_dim,
+            edge_dim=self.edge_dim,
         )
         measured = self.spec.avg_num_neighbors or 1.0  # no edges at all: nothing to divide
         return MACEConv(sizes, correlation, options.avg_num_neighbors or measured)
@@ -88,7 +108,9 @@ class MACEStack(MessagePassingStack):
     def make_outputs(self, width: int) -> Outputs:
         """Readouts of the elements and of each layer."""
         widths = [NUM_ELEMENTS, *self.widths()[1:]]
-        return MACEOutputs(self.spec, widths, self.activation, self.make_head_conv)
+        return MACEOutputs(
+            self.spec, widths, self.activation, self.make_head_conv, self.vector_channels
+        )
 
     def geometry(self, edges: Edges, pos: Tensor | None) -> Surroundings:
         """Distances and spherical harmonics of the edges."""
@@ -123,18 +145,20 @@ class MACEStack(MessagePassingStack):
 
     def encode_each(self, batch: Any) -> list[Encoded]:
         """The batch as elements, and after each layer."""
-        dtype = self.outputs.dtype
-        edges, pos = Edges.of(batch, dtype), batch.pos.to(dtype)
-        geometry = self.geometry(edges, pos)
-        nodes = self.embed(batch.x, pos)
+        edges, x, pos = self.inputs(batch)
+        nodes = self.embed(x, pos)
         assert nodes.elements is not None
-        one_hot = functional.one_hot(nodes.elements, NUM_ELEMENTS).to(dtype)
+        one_hot = functional.one_hot(nodes.elements, NUM_ELEMENTS).to(x.dtype)
         states = [NodeState(one_hot, None, nodes.elements)]
-        for conv in self.convs:
-            nodes = conv(nodes, edges, geometry)
+        if self.encodings is not None:
+            embedded, edges = self.encodings(nodes.x, edges, batch)
+            nodes = nodes._replace(x=embedded)
+        around = self.surroundings(batch, edges, pos)
+        for layer in range(len(self.convs)):
+            nodes = self.layer(layer, nodes, around)
             states.append(nodes)
-        graphs = graphs_of(batch)
-        return [Encoded(s, edges, graphs, pos, geometry, self._head_geometry) for s in states]
+        parts = [self.encoded(state, around, pos) for state in states]
+        return [replace(part, geometry_of=self._head_geometry) for part in parts]
 
     def _head_geometry(self, edges: Edges, pos: Tensor | None) -> Surroundings | None:
         """What heads of a part of the graphs need: only convolutions look at the edges."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hydria.config.spec import ModelSpec
 from hydria.models.outputs.branches import Branched
 from hydria.models.outputs.graph import GraphHeads
-from hydria.models.outputs.node import NODE_HEADS
+from hydria.models.outputs.node import NODE_HEADS, Channels, no_vectors
 from hydria.models.state import Encoded
 
 MakeConv = Callable[[int, int, bool], nn.Module]
@@ -20,7 +20,12 @@ class Outputs(nn.Module):
     """All heads of a model, graph heads and node heads each with their branches."""
 
     def __init__(
-        self, spec: ModelSpec, width: int, activation: nn.Module, make_conv: MakeConv
+        self,
+        spec: ModelSpec,
+        width: int,
+        activation: nn.Module,
+        make_conv: MakeConv,
+        channels: Channels = no_vectors,
     ) -> None:
         """Make the heads that `spec.heads` asks for.
 
@@ -29,6 +34,7 @@ class Outputs(nn.Module):
             width: channels of the node features that come in.
             activation: the model's activation module, shared.
             make_conv: how the architecture makes a convolution, for `conv` heads.
+            channels: vectors that accompany features of a width.
         """
         super().__init__()
         self.kinds = [head.kind for head in spec.heads]
@@ -36,7 +42,9 @@ class Outputs(nn.Module):
         if "graph" in self.kinds:
             self.graph = Branched(
                 {
-                    branch.type: GraphHeads(spec, branch.architecture, width, activation)
+                    branch.type: GraphHeads(
+                        spec, branch.architecture, width, activation, channels(width)
+                    )
                     for branch in configured.graph
                 }
             )
@@ -44,7 +52,7 @@ class Outputs(nn.Module):
             self.node = Branched(
                 {
                     branch.type: NODE_HEADS[branch.architecture.type](
-                        spec, branch.architecture, width, activation, make_conv
+                        spec, branch.architecture, width, activation, make_conv, channels
                     )
                     for branch in configured.node
                 }

@@ -11,7 +11,7 @@ from hydria.config.architectures.heads import NodeHead
 from hydria.config.spec import ModelSpec
 from hydria.core.errors import ModelError
 from hydria.models.outputs.branches import Heads
-from hydria.models.outputs.columns import num_columns, set_bias
+from hydria.models.outputs.columns import Readout, readouts
 from hydria.models.state import Encoded, NodeState
 from hydria.nn.mlp import StackedLinear, mlp
 from hydria.nn.norm import GlobalBatchNorm
@@ -19,13 +19,12 @@ from hydria.nn.norm import GlobalBatchNorm
 MakeConv = Callable[[int, int, bool], nn.Module]
 
 
-def _node_columns(spec: ModelSpec) -> dict[str, int]:
-    """Columns of each node head by the number of the head."""
-    return {
-        str(index): num_columns(spec, head)
-        for index, head in enumerate(spec.heads)
-        if head.kind == "node"
-    }
+Channels = Callable[[int], int]
+
+
+def no_vectors(width: int) -> int:
+    """Of invariant architectures."""
+    return 0
 
 
 class SharedHeads(Heads):
@@ -40,20 +39,25 @@ class SharedHeads(Heads):
         width: int,
         activation: nn.Module,
         make_conv: MakeConv,
+        channels: Channels = no_vectors,
     ) -> None:
         """Make one MLP per node output; `width` is the channels of the node features."""
         super().__init__()
+        self.readouts = readouts(spec, "node", channels(width))
         heads = {
-            index: mlp([width, *options.dim_headlayers, columns], activation)
-            for index, columns in _node_columns(spec).items()
+            index: mlp([width, *options.dim_headlayers, readout.columns], activation)
+            for index, readout in self.readouts.items()
         }
-        for layers in heads.values():
-            set_bias(layers[-1], spec)
+        for index, layers in heads.items():
+            self.readouts[index].start(layers[-1], spec)
         self.heads = nn.ModuleDict(heads)
 
     def forward(self, encoded: Encoded) -> dict[int, Tensor]:
         """(N, dim) per head."""
-        return {int(index): head(encoded.nodes.x) for index, head in self.heads.items()}
+        return {
+            int(index): self.readouts[index].per_node(head(encoded.nodes.x), encoded)
+            for index, head in self.heads.items()
+        }
 
 
 class PositionHeads(Heads):
@@ -68,6 +72,7 @@ class PositionHeads(Heads):
         width: int,
         activation: nn.Module,
         make_conv: MakeConv,
+        channels: Channels = no_vectors,
     ) -> None:
         """Make the MLPs.
 
@@ -81,12 +86,13 @@ class PositionHeads(Heads):
                 "the graphs differ in their number of nodes, got mlp_per_node"
             )
         self.num_nodes = spec.num_nodes
+        self.readouts = readouts(spec, "node", channels(width))
         heads = {
-            index: self._mlp([width, *options.dim_headlayers, columns], activation)
-            for index, columns in _node_columns(spec).items()
+            index: self._mlp([width, *options.dim_headlayers, readout.columns], activation)
+            for index, readout in self.readouts.items()
         }
-        for layers in heads.values():
-            set_bias(layers[-1], spec)
+        for index, layers in heads.items():
+            self.readouts[index].start(layers[-1], spec)
         self.heads = nn.ModuleDict(heads)
 
     def _mlp(self, widths: list[int], activation: nn.Module) -> nn.Sequential:
@@ -108,25 +114,28 @@ class PositionHeads(Heads):
                 f"got {len(x)} nodes"
             )
         by_position = x.view(num_graphs, self.num_nodes, -1).transpose(0, 1)
-        return {
-            int(index): head(by_position).transpose(0, 1).reshape(len(x), -1)
+        rows = {
+            index: head(by_position).transpose(0, 1).reshape(len(x), -1)
             for index, head in self.heads.items()
+        }
+        return {
+            int(index): self.readouts[index].per_node(raw, encoded) for index, raw in rows.items()
         }
 
 
 class ConvHead(nn.Module):
     """The last convolution of one output and its norm."""
 
-    def __init__(self, conv: nn.Module, columns: int, spec: ModelSpec) -> None:
+    def __init__(self, conv: nn.Module, readout: Readout, spec: ModelSpec) -> None:
         super().__init__()
-        self.conv = conv
-        self.norm = GlobalBatchNorm(columns, spec.architecture.sync_batch_norm)
-        set_bias(self.norm, spec)
+        self.conv, self.readout = conv, readout
+        self.norm = GlobalBatchNorm(readout.columns, spec.architecture.sync_batch_norm)
+        readout.start(self.norm, spec)
 
     def forward(self, nodes: NodeState, encoded: Encoded) -> Tensor:
-        """(N, columns)."""
-        output: Tensor = self.norm(self.conv(nodes, encoded.edges, encoded.geometry).x)
-        return output
+        """(N, dim)."""
+        raw: Tensor = self.norm(self.conv(nodes, encoded.edges, encoded.geometry).x)
+        return self.readout.per_node(raw, encoded, nodes)
 
 
 class ConvHeads(Heads):
@@ -145,6 +154,7 @@ class ConvHeads(Heads):
         width: int,
         activation: nn.Module,
         make_conv: MakeConv,
+        channels: Channels = no_vectors,
     ) -> None:
         """Make the convolutions as the architecture makes its own."""
         super().__init__()
@@ -158,8 +168,8 @@ class ConvHeads(Heads):
         self.norms = nn.ModuleList(GlobalBatchNorm(width_out, sync) for width_out in hidden)
         self.heads = nn.ModuleDict(
             {
-                index: ConvHead(make_conv(hidden[-1], columns, True), columns, spec)
-                for index, columns in _node_columns(spec).items()
+                index: ConvHead(make_conv(hidden[-1], readout.columns, True), readout, spec)
+                for index, readout in readouts(spec, "node", channels(hidden[-1])).items()
             }
         )
 

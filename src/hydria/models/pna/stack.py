@@ -22,7 +22,7 @@ class PNAStack(MessagePassingStack):
 
     def make_conv(self, in_dim: int, out_dim: int, last: bool) -> nn.Module:
         """A PNA layer."""
-        return PNAConv(in_dim, out_dim, self.spec.edge_dim, len(SCALERS))
+        return PNAConv(in_dim, out_dim, self.edge_dim, len(SCALERS))
 
     def geometry(self, edges: Edges, pos: Tensor | None) -> Tensor:
         """(N, scalers) degree factors."""

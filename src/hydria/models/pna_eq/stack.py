@@ -12,6 +12,7 @@ from hydria.config.spec import ModelSpec
 from hydria.models.base import MessagePassingStack, required_cutoff
 from hydria.models.pna.scalers import SCALERS, DegreeScalers
 from hydria.models.pna_eq.conv import PNAEqConv, Surroundings
+from hydria.models.state import NodeState
 from hydria.nn.cutoffs import cosine_cutoff
 from hydria.nn.edges import Edges
 from hydria.nn.outer import OuterSums
@@ -42,7 +43,7 @@ class PNAEqStack(MessagePassingStack):
             in_dim,
             out_dim,
             num_radial=self.options.num_radial,
-            edge_dim=self.spec.edge_dim,
+            edge_dim=self.edge_dim,
             num_scalers=len(SCALERS),
             last=last,
         )
@@ -50,6 +51,15 @@ class PNAEqStack(MessagePassingStack):
     def make_norm(self, width: int) -> nn.Module:
         """PNAEq has none."""
         return nn.Identity()
+
+    def vector_channels(self, width: int) -> int:
+        """As many as scalars."""
+        return width
+
+    def vectors(self, nodes: NodeState, pos: Tensor | None) -> Tensor:
+        """(N, 3, C) vector features."""
+        assert nodes.equivariant is not None
+        return nodes.equivariant
 
     def geometry(self, edges: Edges, pos: Tensor | None) -> Surroundings:
         """Radial basis and directions of the edges, degree factors of the nodes."""

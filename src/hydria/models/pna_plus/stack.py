@@ -83,7 +83,7 @@ class PNAPlusStack(MessagePassingStack):
 
     def make_conv(self, in_dim: int, out_dim: int, last: bool) -> nn.Module:
         """A gated PNA layer."""
-        return PNAPlusConv(in_dim, out_dim, self.spec.edge_dim, self.options.num_radial)
+        return PNAPlusConv(in_dim, out_dim, self.edge_dim, self.options.num_radial)
 
     def geometry(self, edges: Edges, pos: Tensor | None) -> Surroundings:
         """The radial basis of the edges and the degree factors of the nodes."""

@@ -12,6 +12,7 @@ CONV_RULES = (
     (r"(lin[12])\.(\w+)", r"\1.\2"),
     (r"nn\.0\.(\w+)", r"expand.\1"),
     (r"nn\.2\.(\w+)", r"generate.\1"),
+    (r"coord_mlp\.(\d)\.(\w+)", r"coord_mlp.\1.\2"),
 )
 MODEL_RULES = ((r"distance_expansion\.offset", "basis.centers"),)
 

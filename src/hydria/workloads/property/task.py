@@ -59,6 +59,7 @@ class PropertyTask:
         self._loader = _loader(prepared, world, environment, DTYPES[training.precision])
         seed_everything(training.seed)
         self.model = build_model(self.spec)
+        self.model.recompute = training.conv_checkpointing
 
     def order(self, epoch: int) -> list[Ids]:
         """Global batches of the training set in this epoch."""
