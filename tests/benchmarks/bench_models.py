@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import harness
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -36,7 +37,10 @@ OUTPUT_HEADS = {
     "node": {"type": "mlp", **HEAD},
 }
 # where the defaults are not what upstream's published figures were taken with
-OPTIONS = {"SchNet": {"num_filters": HIDDEN, "num_gaussians": GAUSSIANS}}
+OPTIONS = {
+    "SchNet": {"num_filters": HIDDEN, "num_gaussians": GAUSSIANS},
+    "EGNN": {"equivariance": True},
+}
 # those that see distances through edge features
 WITH_LENGTHS = frozenset({"PNA", "CGCNN", "GAT"})
 
@@ -157,8 +161,11 @@ def main() -> int:
                 model.convs[place] = Peer(make_layer(width_in, width_out, degrees), sees_lengths)
             yield "torch-geometric", model
 
+    numbers = np.concatenate([crystal.numbers for crystal in crystals])
+    elements = batch.replace(x=torch.as_tensor(numbers, dtype=torch.float32).unsqueeze(1))
     for name in sys.argv[1:] or ARCHITECTURES:
-        calls = {label: make_step(model, batch, targets) for label, model in candidates(name)}
+        inputs = elements if name == "MACE" else batch
+        calls = {label: make_step(model, inputs, targets) for label, model in candidates(name)}
         seconds = harness.interleaved(calls, repeats=7, warmup=2)
         bench.record(f"{name} step", seconds.pop(name), peers=seconds)
     return bench.finish()
