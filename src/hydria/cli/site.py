@@ -34,7 +34,7 @@ def list_sites() -> None:
     """Name every machine with its scheduler."""
     for name in site_names():
         site = load_site(name).site
-        print(f"{name:<12} {site.scheduler.kind:<8} {site.facility:<14} {site.summary}")
+        print(f"{name:<19} {site.scheduler.kind:<7} {site.facility:<12} {site.summary}")
 
 
 @app.command()

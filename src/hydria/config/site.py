@@ -471,8 +471,8 @@ class Site(Part):
 
 
 def statements(part: BaseModel, path: str = "") -> Iterator[tuple[str, Sourced]]:
-    """Every fact and sourced row below `part`, with its dotted path."""
-    for name in type(part).model_fields:
+    """Every fact and sourced row that is written below `part`, with its dotted path."""
+    for name in (name for name in type(part).model_fields if name in part.model_fields_set):
         yield from _statements_of(getattr(part, name), f"{path}.{name.rstrip('_')}".lstrip("."))
 
 

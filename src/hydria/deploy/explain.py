@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 
 from pydantic import BaseModel
 
+from hydria.config.job import format_walltime
 from hydria.config.site import UNKNOWN, EnvVar, Fact, Site, Sourced, statements
 from hydria.core.registry import nearest
 from hydria.deploy.checks.environment import is_slip
 from hydria.deploy.checks.facts import OLD_AFTER_DAYS, stale
+from hydria.deploy.placement import core_list
 from hydria.deploy.variables import KNOWN
 
 ORIGIN = frozenset({"source", "as_of", "confidence", "note"})
@@ -35,13 +37,13 @@ def _told(site: Site, path: str, part: Sourced) -> Iterator[str]:
 def _value(part: Sourced) -> str:
     if isinstance(part, Fact):
         return UNKNOWN if part.value is None else _plain(part.value)
-    set_fields = ((name, getattr(part, name)) for name in type(part).model_fields)
-    shown = (
-        (name, value)
-        for name, value in set_fields
-        if name not in ORIGIN and value and not _described_below(value)
+    written = [name for name in type(part).model_fields if name in part.model_fields_set]
+    shown = ((name, getattr(part, name)) for name in written if name not in ORIGIN)
+    return ", ".join(
+        f"{name.rstrip('_')} {_times(value) if name == 'walltime' else _plain(value)}"
+        for name, value in shown
+        if not _described_below(value)
     )
-    return ", ".join(f"{name.rstrip('_')} {_plain(value)}" for name, value in shown)
 
 
 def _described_below(value: object) -> bool:
@@ -51,11 +53,15 @@ def _described_below(value: object) -> bool:
 
 
 def _plain(value: object) -> str:
-    if isinstance(value, BaseModel):
-        return str(value)
-    if isinstance(value, tuple):
-        return ",".join(str(item) for item in value)
-    return str(value)
+    if not isinstance(value, tuple):
+        return UNKNOWN if value is None else str(value)
+    if len(value) > 4 and all(isinstance(item, int) for item in value):
+        return core_list(value)
+    return ",".join(_plain(item) for item in value)
+
+
+def _times(walltime: Iterable[int | None]) -> str:
+    return "-".join(UNKNOWN if end is None else format_walltime(end) for end in walltime)
 
 
 def remarks(site: Site, today: date) -> Iterator[str]:
@@ -63,10 +69,24 @@ def remarks(site: Site, today: date) -> Iterator[str]:
     for path, part in statements(site):
         if isinstance(part, Fact) and not part.known:
             yield f"{path}: unknown; what needs it is refused"
-    for path, part, age in stale(site, today):
-        old = "undated" if age is None else f"{age} days old (more than {OLD_AFTER_DAYS})"
-        yield f"{path}: {old}; {site.cited(part)}"
+    for index, row in enumerate(site.queues):
+        ends = {"nodes[1]": row.nodes[1], "walltime[1]": row.walltime[1]}
+        for end in (end for end, value in ends.items() if value is None):
+            yield f"queues[{index}].{end} ({row.name}): unknown; what needs it is refused"
+    for conflict in site.conflicts:
+        yield f"{conflict.about}: {conflict.here}; but {conflict.elsewhere}: {conflict.why}"
+    yield from _old(site, today)
     for variable in site.env:
         close = nearest(variable.name, KNOWN - {variable.name})
         if variable.name not in KNOWN and close is not None and is_slip(variable.name, close):
             yield f"env {variable.name}: not a known name; did you mean {close}?"
+
+
+def _old(site: Site, today: date) -> Iterator[str]:
+    """A line for each source that is old, with the facts that rest on it."""
+    resting: dict[tuple[str, int | None], list[str]] = {}
+    for path, part, age in stale(site, today):
+        resting.setdefault((site.cited(part), age), []).append(path)
+    for (cited, age), paths in resting.items():
+        old = "undated" if age is None else f"{age} days old (more than {OLD_AFTER_DAYS})"
+        yield f"{old}: {cited}: {', '.join(paths)}"

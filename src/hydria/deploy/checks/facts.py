@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 from itertools import combinations
 
-from hydria.config.site import Site, Sourced, statements
+from hydria.config.site import Conflict, Site, Sourced, statements
 from hydria.core.errors import listed
 from hydria.deploy.checks.finding import Finding, error, warning
 from hydria.deploy.launching import template_of
@@ -19,6 +19,8 @@ def stale(site: Site, today: date) -> list[tuple[str, Sourced, int | None]]:
     """Facts that say where they come from and are too old: path, fact, age in days or None."""
     found: list[tuple[str, Sourced, int | None]] = []
     for path, fact in statements(site):
+        if isinstance(fact, Conflict):
+            continue  # tells what others say, and is not used
         day = site.dated(fact)
         age = None if day is None else (today - day).days
         if fact.source and (age is None or age > OLD_AFTER_DAYS):
