@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 
@@ -97,3 +98,17 @@ def _environment_stays(request: pytest.FixtureRequest) -> Iterator[None]:
         os.environ.clear()
         os.environ.update(before)
         pytest.fail(f"the test leaves changed environment variables behind: {changed}")
+
+
+@pytest.fixture(autouse=True)
+def _logging_stays() -> Iterator[None]:
+    """What a test configures of the log is gone after it."""
+    logger = logging.getLogger("hydria")
+    before = logger.level, logger.propagate, list(logger.handlers)
+    yield
+    level, propagate, handlers = before
+    for handler in set(logger.handlers) - set(handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    logger.setLevel(level)
+    logger.propagate = propagate
