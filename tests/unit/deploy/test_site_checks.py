@@ -87,7 +87,7 @@ WARNED: list[tuple[str, dict[str, Any], int, str]] = [
     ("frontier", MINE | {"image": "/x/hydria-cuda.sif"}, 15,
      "the name says cuda; frontier needs rocm. Hint: hydria image build rocm"),
     ("tuolumne", MINE | {"nodes": 2}, 18, "RCCL may fall back to TCP"),
-    ("lumi", MINE, 20, "facts that sources contradict: 3"),
+    ("lumi", MINE, 20, "facts that sources contradict: 4"),
 ]  # fmt: skip
 
 
