@@ -154,6 +154,8 @@ class MACEStack(MessagePassingStack):
             embedded, edges = self.encodings(nodes.x, edges, batch)
             nodes = nodes._replace(x=embedded)
         around = self.surroundings(batch, edges, pos)
+        # now, because a layer that is computed again must do what it did before
+        around.geometry.basis(nodes.elements)
         for layer in range(len(self.convs)):
             nodes = self.layer(layer, nodes, around)
             states.append(nodes)
