@@ -74,8 +74,11 @@ class MACEConv(nn.Module):
 
     Features are (N, (l + 1)², C): scalars in `NodeState.x`, the rest in `NodeState.equivariant`.
 
-    Source: Batatia et al. 2022, arXiv:2206.07697; the radial network sees both ends of the edge,
-    as in MACE's RealAgnosticAttResidualInteractionBlock, which is HydraGNN's choice.
+    The radial network sees both ends of the edge, as in MACE's block
+    RealAgnosticAttResidualInteractionBlock, which is HydraGNN's choice; so its weights, and the
+    outputs with them, do not go to zero smoothly at the cutoff.
+
+    Source: Batatia et al. 2022, arXiv:2206.07697.
     """
 
     def __init__(self, sizes: Sizes, correlation: int, avg_num_neighbors: float) -> None:
