@@ -1,0 +1,83 @@
+"""What each machine is like and insists on; by hand, from the facilities' guides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rules:
+    """One machine.
+
+    Attributes:
+        kind: slurm, pbs or flux.
+        cores: of a node, whole ones.
+        reserved: cores that a job never gets.
+        gpus: what the scheduler counts as GPUs of a node.
+        nearest: the cores near each GPU as (first core, last core), by GPU.
+        threads: what `-c` counts for each core.
+        needs: directives without which a job is refused.
+        rejects: flags that are refused.
+        execution_queues: queues of PBS that take no jobs from people.
+        routes: queues that drop a job silently unless it fits a (nodes, hours) row.
+    """
+
+    kind: str
+    cores: int
+    reserved: frozenset[int] = frozenset()
+    gpus: int = 0
+    nearest: tuple[tuple[int, int], ...] = ()
+    threads: int = 1
+    needs: tuple[str, ...] = ()
+    rejects: tuple[str, ...] = ()
+    execution_queues: frozenset[str] = frozenset()
+    routes: tuple[tuple[str, tuple[tuple[int, int, int], ...]], ...] = ()
+
+    def usable(self) -> list[int]:
+        return [core for core in range(self.cores) if core not in self.reserved]
+
+
+# OLCF and LUMI: the L3 regions 0 … 7 are next to the GPUs 4, 5, 2, 3, 6, 7, 0, 1.
+MI250X = tuple((8 * region, 8 * region + 7) for region in (6, 7, 2, 3, 0, 1, 4, 5))
+FIRST_OF_L3 = frozenset(range(0, 64, 8))
+BASICS = ("--nodes", "--time")
+PBS_BASICS = ("-l select", "-l walltime")
+ALCF = (*PBS_BASICS, "-l filesystems", "-A", "-q")
+
+MACHINES = {
+    "andes": Rules("slurm", 32, needs=(*BASICS, "--account")),
+    "aurora": Rules(
+        "pbs", 104, frozenset({0, 52}), 12, needs=ALCF, rejects=("-V",),
+        nearest=tuple((0, 51) for _ in range(6)) + tuple((52, 103) for _ in range(6)),
+        execution_queues=frozenset({"small", "medium", "large"}),
+        routes=(("prod", ((256, 1024, 12), (1025, 1999, 18), (2000, 10624, 24))),),
+    ),
+    "aws-parallelcluster": Rules("slurm", 96, gpus=8, needs=("--nodes",), rejects=("--mem",)),
+    "frontier": Rules(
+        "slurm", 64, FIRST_OF_L3, 8, MI250X, needs=(*BASICS, "--account"), rejects=("--stepmgr",)
+    ),
+    "generic-pbs": Rules("pbs", 8, needs=PBS_BASICS),
+    "generic-slurm": Rules("slurm", 8, needs=BASICS),
+    "juwels-booster": Rules(
+        "slurm", 48, gpus=4, needs=(*BASICS, "--account", "--partition", "--gres")
+    ),
+    "katana": Rules("pbs", 24, gpus=2, needs=PBS_BASICS),
+    "leonardo": Rules("slurm", 32, gpus=4, needs=(*BASICS, "--account", "--partition", "--gres")),
+    "lumi": Rules(
+        "slurm", 64, FIRST_OF_L3, 8, MI250X, needs=(*BASICS, "--account", "--partition")
+    ),
+    "perlmutter": Rules(
+        "slurm", 64, gpus=4, threads=2, needs=(*BASICS, "--account", "--constraint", "--qos"),
+        nearest=((48, 63), (32, 47), (16, 31), (0, 15)), rejects=("--gpus-per-task",),
+    ),
+    "polaris": Rules(
+        "pbs", 32, gpus=4, nearest=((24, 31), (16, 23), (8, 15), (0, 7)), needs=ALCF,
+        rejects=("-V",), execution_queues=frozenset({"small", "medium", "large"}),
+        routes=(("prod", ((10, 24, 3), (25, 99, 6), (100, 496, 24))),),
+    ),
+    "tuolumne": Rules("flux", 96, gpus=4, needs=("--nodes", "--time-limit", "--queue")),
+    "vista": Rules(
+        "slurm", 72, gpus=1, needs=(*BASICS, "--partition", "--ntasks-per-node"),
+        rejects=("--gres", "--gpus-per-task", "--mem", "--export"),
+    ),
+}  # fmt: skip
