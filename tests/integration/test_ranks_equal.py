@@ -40,8 +40,13 @@ CASES = {
     "zero_redundancy": ({}, {"Optimizer": {"type": "AdamW", "use_zero_redundancy": True}}),
     # dropout draws other numbers on other ranks
     "attention": (
-        {"global_attn_engine": "GPS", "global_attn_type": "performer", "global_attn_heads": 2,
-         "pe_dim": 2, "global_attn_dropout": 0.0},
+        {
+            "global_attn_engine": "GPS",
+            "global_attn_type": "performer",
+            "global_attn_heads": 2,
+            "pe_dim": 2,
+            "global_attn_dropout": 0.0,
+        },
         {"precision": "fp64", "global_attn_redraw_interval": 5, "conv_checkpointing": True},
     ),
     "uncertainty": ({}, {"uncertainty_weighting": True}),
