@@ -61,7 +61,7 @@ from hydria.deploy.checks.placement import (
     whole_node_for_masks,
 )
 from hydria.deploy.checks.script import bash_accepts, says_its_plan, staging_is_tested
-from hydria.deploy.checks.storage import node_local_used, plain_paths
+from hydria.deploy.checks.storage import node_local_used, plain_paths, plain_words
 from hydria.deploy.plan import Plan
 from hydria.deploy.render import Script
 
@@ -109,6 +109,7 @@ CHECKS: tuple[Check, ...] = (
     planned_twice,
     one_line_each,
     plain_paths,
+    plain_words,
     placeholders,
 )
 

@@ -18,6 +18,17 @@ def node_local_used(plan: Plan) -> Iterator[Finding]:
         yield warning(24, f"constraint {constraint}", message)
 
 
+def plain_words(plan: Plan) -> Iterator[Finding]:
+    """A script of one's own and its arguments stand on one line of the job's script."""
+    for flag, words in (
+        ("--script", [plan.task.script or ""]),
+        ("arguments", plan.task.arguments),
+    ):
+        for word in words:
+            if word and not word.isprintable():
+                yield error(28, flag, f"expected one line of printable text, got {word!r}")
+
+
 def plain_paths(plan: Plan) -> Iterator[Finding]:
     """Paths as a person typed them; every character means itself in the script."""
     typed = {
