@@ -128,3 +128,37 @@ def test_first_and_second_derivatives_equal_finite_differences() -> None:
     messages = torch.randn(shape, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(triplets.summed, (angular, messages))
     assert torch.autograd.gradgradcheck(triplets.summed, (angular, messages))
+
+
+def test_filtered_sums_equal_filters_then_sums() -> None:
+    batch = make_batch(make_crystal(1, lattice=3.3, rattle=0.1))
+    triplets = Triplets(asymmetric(Edges.of(batch, torch.float64)))
+    num_edges = len(triplets.edges.source)
+    inputs = [
+        torch.randn(shape, dtype=torch.float64, requires_grad=True)
+        for shape in ((triplets.num_triplets, 2), (num_edges, 2, 3), (2, 3, 4), (num_edges, 4))
+    ]
+    angular, radial, weight, values = inputs
+    filters = torch.einsum("eln,lnc->elc", radial, weight)
+    expected = triplets.summed(angular, filters * values.unsqueeze(1))
+    output = triplets.filtered(*inputs)
+    torch.testing.assert_close(output, expected)
+    grad = torch.randn_like(output)
+    for chosen in (inputs, inputs[2:]):  # by parts, and chunk by chunk
+        detached = [t if any(t is c for c in chosen) else t.detach() for t in inputs]
+        found = torch.autograd.grad(triplets.filtered(*detached), chosen, grad)
+        wanted = torch.autograd.grad(expected, chosen, grad, retain_graph=True)
+        for a, b in zip(found, wanted, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+
+
+def test_filtered_sums_can_be_differentiated_twice() -> None:
+    batch = make_batch(make_cluster(4))
+    triplets = Triplets(Edges.of(batch, torch.float64))
+    num_edges = len(triplets.edges.source)
+    inputs = [
+        torch.randn(shape, dtype=torch.float64, requires_grad=True)
+        for shape in ((triplets.num_triplets, 2), (num_edges, 2, 1), (2, 1, 2), (num_edges, 2))
+    ]
+    assert torch.autograd.gradcheck(triplets.filtered, inputs)
+    assert torch.autograd.gradgradcheck(triplets.filtered, inputs)

@@ -103,18 +103,14 @@ class Interaction(nn.Module):
         # two linear layers in a row are one small matrix
         gates = functional.linear(around.basis, self.basis_out.weight @ self.basis_in.weight)
         heard = silu(self.down(silu(self.source(messages)) * gates))  # (E, inner)
-        by_degree = self._filters(around.radial) * heard.unsqueeze(1)  # (E, num_spherical, inner)
-        summed = around.triplets.summed(around.angular, by_degree)
+        weight = self.spherical_in.weight.view(self.shape).permute(1, 2, 0)
+        # (num_spherical, num_radial, inner)
+        weight = weight @ self.spherical_out.weight.T
+        summed = around.triplets.filtered(around.angular, around.radial, weight, heard)
         hidden = self.before(silu(self.own(messages)) + silu(self.up(summed)))
         hidden = silu(self.skip(hidden)) + messages
         output: Tensor = self.after(hidden)
         return output
-
-    def _filters(self, radial: Tensor) -> Tensor:
-        """(E, num_spherical, inner): the linear layers of the spherical basis, for each degree."""
-        weight = self.spherical_in.weight.view(self.shape).permute(1, 2, 0)
-        # (num_spherical, num_radial, inner)
-        return torch.einsum("eln,lnc->elc", radial, weight @ self.spherical_out.weight.T)
 
 
 class Residual(nn.Module):

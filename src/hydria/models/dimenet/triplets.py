@@ -123,6 +123,23 @@ class Triplets:
         """
         return applied(_Sum, angular, messages, self)
 
+    def filtered(self, angular: Tensor, radial: Tensor, weight: Tensor, values: Tensor) -> Tensor:
+        """``Σ_k Σ_l a_l(kji) f_l(kj) x(kj)`` with the filters ``f_l = Σ_n r_ln w_ln``.
+
+        The filters are the largest array of DimeNet; on a CPU they are made for a few nodes at a
+        time, and again for the derivatives.
+
+        Args:
+            angular: (T, L) angular functions.
+            radial: (E, L, R) radial functions.
+            weight: (L, R, C) of the filters.
+            values: (E, C) what the edges k → j say.
+
+        Returns:
+            (E, C).
+        """
+        return applied(_Filtered, angular, radial, weight, values, self)
+
     def chunks(self, width: int) -> Iterator[Group]:
         """All groups, cut so that `width` columns of their edges fit the cache."""
         for group in self.groups:
@@ -173,6 +190,67 @@ class _Sum(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             to_messages = applied(_Messages, angular, grads[0], ctx.triplets)
         return to_angular, to_messages, None
+
+
+def _filters(radial: Tensor, weight: Tensor) -> Tensor:
+    """(e, L, R), (L, R, C) → (e, L, C)."""
+    return torch.einsum("eln,lnc->elc", radial, weight)
+
+
+class _Filtered(torch.autograd.Function):
+    """`Triplets.filtered`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        angular: Tensor,
+        radial: Tensor,
+        weight: Tensor,
+        values: Tensor,
+        triplets: Triplets,
+    ) -> Tensor:
+        ctx.triplets = triplets
+        ctx.save_for_backward(angular, radial, weight, values)
+        total = torch.zeros_like(values)
+        channels = values.shape[1]
+        for group in triplets.chunks(weight.shape[0] * channels):
+            filters = _filters(radial.index_select(0, group.edges_in), weight)
+            messages = filters.mul_(values.index_select(0, group.edges_in).unsqueeze(1))
+            sums = torch.bmm(_by_node(group, angular), messages.reshape(group.size, -1, channels))
+            total.index_copy_(0, group.edges_out, sums.view(-1, channels))
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        angular, radial, weight, values = ctx.saved_tensors
+        if torch.is_grad_enabled() or any(ctx.needs_input_grad[:2]):
+            return *_by_parts(ctx, grads[0]), None
+        to_weight, to_values = torch.zeros_like(weight), torch.zeros_like(values)
+        for group in ctx.triplets.chunks(weight.shape[0] * values.shape[1]):
+            found = grads[0].index_select(0, group.edges_out).view(group.size, -1, values.shape[1])
+            back = torch.bmm(_by_node(group, angular).mT, found).view(-1, *weight.shape[::2])
+            here = radial.index_select(0, group.edges_in)
+            said = values.index_select(0, group.edges_in)
+            to_values.index_copy_(0, group.edges_in, (_filters(here, weight) * back).sum(1))
+            to_weight += torch.einsum("eln,elc->lnc", here, back.mul_(said.unsqueeze(1)))
+        return None, None, to_weight, to_values, None
+
+
+def _by_parts(ctx: Any, grad: Tensor) -> list[Tensor | None]:
+    """The derivatives through filters and messages of all edges, to be differentiated again."""
+    again = torch.is_grad_enabled()
+    wanted = [n for n in range(4) if ctx.needs_input_grad[n]]
+    with torch.enable_grad():
+        # aliases, because some of the inputs depend on others through the layers before
+        inputs = [tensor.view_as(tensor) for tensor in ctx.saved_tensors]
+        angular, radial, weight, values = inputs
+        total = ctx.triplets.summed(angular, _filters(radial, weight) * values.unsqueeze(1))
+        chosen = [inputs[n] for n in wanted]
+        found = torch.autograd.grad(total, chosen, grad, create_graph=again)
+    gradients: list[Tensor | None] = [None] * 4
+    for place, gradient in zip(wanted, found, strict=True):
+        gradients[place] = gradient
+    return gradients
 
 
 class _Messages(torch.autograd.Function):
