@@ -40,15 +40,18 @@ class Segments:
         num_segments: int,
         offsets: Tensor | None = None,
         ascending: bool = True,
+        rows: Tensor | None = None,
     ) -> None:
         self.index = index
         self.num_segments = num_segments
         self.ascending = ascending
-        self._offsets = offsets
+        self._offsets, self._rows = offsets, rows
 
     @cached_property
     def rows(self) -> Tensor:
         """(R,) int64, the rows in the order of their segments."""
+        if self._rows is not None:
+            return self._rows
         if self.ascending:
             return torch.arange(len(self.index), device=self.index.device)
         return self.index.argsort(stable=True)

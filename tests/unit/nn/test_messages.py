@@ -7,7 +7,10 @@ import torch
 from torch import Tensor
 
 from hydria.nn.edges import Edges
-from hydria.nn.messages import gated_sum, neighbor_mean, neighbor_sum
+from hydria.nn.messages import equal_pairs, gated_sum, neighbor_mean, neighbor_sum
+from hydria.nn.segments import Segments
+from tests.support.graphs import make_cluster, make_crystal
+from tests.support.models import make_batch
 
 
 def graph() -> tuple[Edges, Tensor, Tensor, Tensor]:
@@ -44,6 +47,49 @@ def test_gated_sum_is_differentiable_twice() -> None:
 
     assert torch.autograd.gradcheck(summed, values)
     assert torch.autograd.gradgradcheck(summed, values)
+
+
+def paired() -> tuple[Edges, Segments, Tensor]:
+    """The edges of a crystal whose images recur, in pairs, and their lengths."""
+    batch = make_batch(make_crystal(1, rattle=0.0), make_cluster(6))
+    edges = Edges.of(batch, torch.float64)
+    lengths = edges.lengths(batch.pos)
+    pairs = equal_pairs(edges, lengths)
+    assert pairs is not None
+    return edges, pairs, lengths
+
+
+def test_pairs_have_one_length_and_the_same_nodes() -> None:
+    edges, pairs, lengths = paired()
+    first, second = pairs.rows[::2], pairs.rows[1::2]
+    assert torch.equal(lengths[first], lengths[second])
+    ends = [torch.stack([edges.source[e], edges.target[e]]).sort(0)[0] for e in (first, second)]
+    assert torch.equal(*ends)
+    assert torch.equal(pairs.rows.sort()[0], torch.arange(len(lengths)))
+    assert torch.equal(pairs.index[first], torch.arange(len(first)))
+
+
+@pytest.mark.parametrize("dropped", [1, 2])
+def test_edges_without_a_partner_are_left_as_they_are(dropped: int) -> None:
+    edges, _, lengths = paired()
+    index = torch.stack([edges.source, edges.target])[:, dropped:]
+    # two edges to the same node, whose reverses stay
+    assert equal_pairs(Edges(index, edges.num_nodes), lengths[dropped:]) is None
+
+
+def test_gated_sum_over_pairs_equals_gates_of_edges() -> None:
+    edges, pairs, lengths = paired()
+    x = torch.randn(edges.num_nodes, 3, dtype=torch.float64, requires_grad=True)
+    gates = torch.randn(len(lengths) // 2, 3, dtype=torch.float64, requires_grad=True)
+    weights = torch.rand(len(lengths) // 2, 1, dtype=torch.float64, requires_grad=True)
+    values = (x, gates, weights)
+    ours = gated_sum(*values, edges, pairs)
+    expected = plain(x, gates[pairs.index], weights[pairs.index], edges)
+    torch.testing.assert_close(ours, expected)
+    found = torch.autograd.grad(ours.sin().sum(), values)
+    truth = torch.autograd.grad(expected.sin().sum(), values)
+    for a, b in zip(found, truth, strict=True):
+        torch.testing.assert_close(a, b)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -13,16 +13,18 @@ from torch.nn import functional
 from hydria.models.state import NodeState
 from hydria.nn.edges import Edges
 from hydria.nn.messages import gated_sum
-from hydria.nn.segments import segment_mean
+from hydria.nn.segments import Segments, segment_mean
 
 
 class Distances(NamedTuple):
-    """The lengths of the edges as the filters see them."""
+    """The lengths of the edges as the filters see them; E of them, or one for each pair."""
 
     basis: Tensor
     """(E, num_gaussians)."""
     weight: Tensor
     """(E, 1) cutoff function."""
+    pairs: Segments | None = None
+    """The edges grouped into pairs of one length, for which filters are generated once."""
 
 
 Expand = Callable[[Tensor], Distances]
@@ -100,12 +102,12 @@ class CFConv(nn.Module):
         return nodes._replace(x=self._summed(x, filters, distances, edges), equivariant=pos)
 
     def _summed(self, x: Tensor, filters: Tensor, distances: Distances, edges: Edges) -> Tensor:
-        summed = gated_sum(self.lin1(x), filters, distances.weight, edges)
+        summed = gated_sum(self.lin1(x), filters, distances.weight, edges, distances.pairs)
         result: Tensor = self.lin2(summed)
         return result
 
     def filters(self, edges: Edges, distances: Distances) -> Tensor:
-        """(E, num_filters), without the cutoff function."""
+        """(E, num_filters) or one row for each pair, without the cutoff function."""
         hidden = self.expand(distances.basis)
         if self.edge is not None:
             hidden = hidden + self.edge(edges.features)

@@ -13,6 +13,7 @@ from hydria.models.schnet.conv import CFConv, Distances, Expand
 from hydria.models.state import NodeState
 from hydria.nn.cutoffs import cosine_cutoff
 from hydria.nn.edges import Edges
+from hydria.nn.messages import equal_pairs
 from hydria.nn.radial import GaussianBasis
 
 
@@ -71,7 +72,12 @@ class SchNetStack(MessagePassingStack):
         if self.options.equivariance:
             return self.expand
         assert pos is not None
-        return self.expand(edges.lengths(pos))
+        lengths = edges.lengths(pos)
+        # the features of an edge and of its reverse may differ
+        pairs = None if self.edge_dim else equal_pairs(edges, lengths)
+        if pairs is None:
+            return self.expand(lengths)
+        return self.expand(lengths.index_select(0, pairs.rows[::2]))._replace(pairs=pairs)
 
     def expand(self, lengths: Tensor) -> Distances:
         """What the filters see of (E,) lengths, Å."""
