@@ -25,10 +25,28 @@ PROGRAMS = {
 }
 # Disks of nodes, which this machine does not have.
 DISKS = ("/mnt/bb", "/local/scratch")
-SHIM = '#!/bin/bash\nPYTHONPATH="{repository}" exec "{python}" -m tests.support.shims.{module} "$@"\n'
+SHIM = (
+    '#!/bin/bash\nPYTHONPATH="{repository}" exec "{python}" -m tests.support.shims.{module} "$@"\n'
+)
 # A node that is this machine, for a launcher that would use ssh.
-AGENT = "#!/bin/bash\nwhile [[ $1 == -* ]]; do shift; done\nshift\nexec bash -c \"$*\"\n"
+AGENT = '#!/bin/bash\nwhile [[ $1 == -* ]]; do shift; done\nshift\nexec bash -c "$*"\n'
 NOTHING = '#!/bin/bash\necho "$(basename "$0") $*" >> "$SHIMS/calls"\n'
+# A container runtime that contains nothing, and complains of what is not there like the real one.
+CONTAINER = """#!/bin/bash
+[ "$1" = exec ] || exit 255
+shift
+while [[ $1 == -* ]]; do
+    if [ "$1" = --bind ]; then
+        [ -e "${2%%:*}" ] || { echo "FATAL: mount source $2 does not exist" >&2; exit 255; }
+        shift
+    fi
+    shift
+done
+[ -f "$1" ] || { echo "FATAL: could not open image $1" >&2; exit 255; }
+echo "$1" >> "$SHIMS/images"
+shift
+exec "$@"
+"""
 # The timer of a script: it wakes up when the test says so.
 SLEEP = '#!/bin/bash\nuntil [ -e "$SHIMS/walltime" ]; do /bin/sleep 0.1; done\n'
 
@@ -81,6 +99,7 @@ class Machine:
         self._program("hydria", self._shim("trainer"))
         self._program("module", NOTHING)
         self._program("agent", AGENT)
+        self._program("apptainer", CONTAINER)
         if self.rules.kind != "slurm":
             self._program("sleep", SLEEP)
 

@@ -105,7 +105,8 @@ def warm_server(place: Path) -> Iterator[Path]:
     end = time.monotonic() + START_TIMEOUT_S
     try:
         while not place.exists():
-            assert process.poll() is None and time.monotonic() < end, "the server does not start"
+            assert process.poll() is None, "the server has ended"
+            assert time.monotonic() < end, "the server does not start"
             time.sleep(0.05)
         yield place
     finally:
