@@ -8,7 +8,6 @@ from pathlib import Path
 
 from hydria.config.site import MpiAbi
 from hydria.deploy.checks.finding import Finding, error
-from hydria.deploy.images.sif import architecture_of, is_sif, labels_of
 from hydria.deploy.plan import Plan
 
 # Vendor of a machine's GPUs → what an image for them is called
@@ -18,7 +17,11 @@ STACKS = {"nvidia": "cuda", "amd": "rocm", "intel": "xpu"}
 def image_fits(plan: Plan) -> Iterator[Finding]:
     """Silent about images that lie elsewhere, such as on the machine itself."""
     image = Path(plan.image.value or "")
-    if plan.image.value is None or not image.is_file() or not is_sif(image):
+    if plan.image.value is None or not image.is_file():
+        return
+    from hydria.deploy.images.sif import architecture_of, is_sif, labels_of
+
+    if not is_sif(image):
         return
     where, site = plan.image.source, plan.site
     made_for = architecture_of(image)
