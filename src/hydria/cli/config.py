@@ -118,7 +118,7 @@ def _print_table(values: Sequence[Value]) -> None:
 def _measured(loaded: LoadedConfig, data: Path | None) -> DataSummary | None:
     """The summary of prepared data, where there is some and what reads it is installed."""
     try:
-        from hydria.cli.terminal import data_root
+        from hydria.core.places import data_root
         from hydria.data.prepare import store_path
     except ModuleNotFoundError:
         return None

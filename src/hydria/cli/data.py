@@ -9,8 +9,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hydria.cli.terminal import data_root, progress_bar
+from hydria.cli.terminal import progress_bar
 from hydria.core import log
+from hydria.core.places import data_root
 from hydria.data.catalog import CATALOG, DataSet, entry
 
 app = typer.Typer(no_args_is_help=True, help="Make or fetch data sets.")

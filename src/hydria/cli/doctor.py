@@ -13,9 +13,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from hydria.cli.terminal import data_root
 from hydria.core.errors import HydriaError
 from hydria.core.files import write_json_atomic
+from hydria.core.places import data_root
 from hydria.core.registry import nearest
 from hydria.doctor.checks.software import PURPOSES
 from hydria.doctor.examine import Examination, Request, examine

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hydria.cli.runs import find_run
-from hydria.cli.terminal import data_root
+from hydria.core.places import data_root
 from hydria.report.tables import predictions_table, results_table
 from hydria.workloads.predict import BEST, predict
 

@@ -9,9 +9,10 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from hydria.cli.terminal import data_root, progress_bar
+from hydria.cli.terminal import progress_bar
 from hydria.config import load_config
 from hydria.core import log
+from hydria.core.places import data_root
 from hydria.data.prepare import PreparedData, prepare
 
 app = typer.Typer(help="Raw files to a graph store.")

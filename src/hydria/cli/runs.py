@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from hydria.core.errors import HydriaError
+from hydria.core.places import RUNS
 from hydria.core.registry import nearest
 
-RUNS = Path("runs")
 # a folder with one of these is a run, whatever became of it
 MARKS = ("status.json", "config.json", "metrics.jsonl")
 

@@ -1,11 +1,9 @@
-"""What the commands share: where data lies, and a progress bar on a terminal."""
+"""What the commands share: a progress bar on a terminal."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -15,11 +13,6 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-
-
-def data_root(option: Path | None) -> Path:
-    """`--data`, else $HYDRIA_DATA, else ./data."""
-    return option or Path(os.environ.get("HYDRIA_DATA") or "data")
 
 
 @contextmanager

@@ -13,8 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from hydria.cli.epoch_bar import epoch_bars
-from hydria.cli.terminal import data_root, progress_bar
+from hydria.cli.terminal import progress_bar
 from hydria.config import LoadedConfig, load_config
+from hydria.core import places
 from hydria.core.errors import HydriaError
 from hydria.runtime.launch import detect_ranks
 from hydria.runtime.mpi import start_mpi_first
@@ -54,13 +55,13 @@ def command(
     """
     start_mpi_first(os.environ)
     loaded = _load(config, overrides or [])
-    folder = run_dir or Path("runs") / loaded.name
+    folder = places.run_folder(loaded.name, run_dir)
     try:
         if detect_ranks(os.environ).source == "single" and loaded.config.devices > 1:
             run_folder.check(folder, resume, force)
             code = _as_ranks(loaded, folder, sys.argv[1:])
         else:
-            code = _as_one_rank(loaded, folder, data_root(data), resume, force)
+            code = _as_one_rank(loaded, folder, places.data_root(data), resume, force)
     except KeyboardInterrupt:
         print("hydria: interrupted before a checkpoint could be written", file=sys.stderr)
         code = INTERRUPTED

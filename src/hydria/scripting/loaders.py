@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, overload
 
 from hydria.config import RunConfig, load_config
 from hydria.config.summary import DataSummary
+from hydria.core.places import data_root
 from hydria.data.loaders import BatchLoader
 from hydria.data.prepare import PreparedData, open_prepared, prepare
 from hydria.data.samplers import GlobalBatches
 from hydria.graph.batch import GraphBatch
 from hydria.runtime import collectives
 from hydria.scripting.configs import Tree, write_facts
-from hydria.scripting.places import data_root
 from hydria.scripting.ranks import join
 
 if TYPE_CHECKING:

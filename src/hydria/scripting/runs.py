@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from hydria.config import LoadedConfig, load_config
+from hydria.core.places import data_root, run_folder
 from hydria.report import write_report
 from hydria.report.record import HeadPredictions, read_predictions
 from hydria.report.tables import results_table
 from hydria.runtime.launch import detect_ranks
-from hydria.scripting.places import data_root, run_folder
 from hydria.scripting.ranks import refuse_deepspeed
 from hydria.scripting.terminal import show
 from hydria.workloads.predict import predict
@@ -71,7 +71,7 @@ def run_training(
     """
     refuse_deepspeed(use_deepspeed)
     loaded = load_config(config)
-    folder = run_folder(loaded, run_dir)
+    folder = run_folder(loaded.name, run_dir)
     _explain_devices(loaded)
     result = train(Request(loaded, folder, data_root(data), resume, force), os.environ)
     if result.exit_code:
@@ -103,7 +103,7 @@ def run_prediction(
     """
     refuse_deepspeed(use_deepspeed)
     loaded = load_config(config)
-    done = predict(run_folder(loaded, run_dir), data_root(data), os.environ)
+    done = predict(run_folder(loaded.name, run_dir), data_root(data), os.environ)
     if not done.results:
         return Predictions(float("nan"), [], [], [])
     show(log, results_table(done.results), _verbosity(loaded))
