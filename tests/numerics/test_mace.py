@@ -219,3 +219,13 @@ def test_atomic_numbers_choose_the_weights() -> None:
     torch.testing.assert_close(node[0], node[1])
     _, other = model(batch.replace(x=torch.tensor([[6.0], [7.0]], dtype=torch.float64)))
     assert float((other - node).detach().abs().min()) > 1e-6
+
+
+def test_the_atomic_numbers_of_the_structure_come_before_normalised_features() -> None:
+    model = build_model(make_spec("MACE"))
+    batch = make_batch(make_cluster(2))
+    numbers = torch.tensor([6, 7])
+    plain = model(batch.replace(x=numbers.double().view(-1, 1)))
+    scaled = model(batch.replace(x=torch.tensor([[0.0], [1.0]]).double(), z=numbers))
+    for expected, found in zip(plain, scaled, strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)

@@ -117,6 +117,12 @@ class MACEStack(MessagePassingStack):
         assert pos is not None
         return Surroundings(edges, pos, self.options.max_ell, self.radial)
 
+    def inputs(self, batch: Any) -> tuple[Edges, Tensor, Tensor | None]:
+        """As usual, but for the features: the atomic numbers `z` of a batch that has them."""
+        edges, x, pos = super().inputs(batch)
+        numbers = getattr(batch, "z", None)
+        return edges, x if numbers is None else numbers.to(x.dtype).view(-1, 1), pos
+
     def elements(self, x: Tensor) -> Tensor:
         """(N,) elements, hydrogen 0, of the (N, 1) node features.
 
