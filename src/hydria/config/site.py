@@ -1,102 +1,28 @@
-"""The description of a machine: what `site/<name>.yaml` may say, and how each fact is marked.
+"""The description of a machine: what `site/<name>.yaml` may say.
 
-A fact is written `value`, or `{value, source, as_of, confidence, note}`. The word `unknown` is a
-legal value: nobody has found it out, and only what depends on it is refused. `source` is a key of
-the file's `sources` table.
+How each fact is marked is said in `facts`; `source` is a key of the file's `sources` table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from hydria.config.conditions import parse_condition
-from hydria.config.job import JobConfig, Line, parse_walltime
-
-UNKNOWN = "unknown"
-Confidence = Literal["documented", "seen", "inferred"]
-T = TypeVar("T")
-
-
-def _condition(text: str) -> str:
-    parse_condition(text)
-    return text
-
-
-def cores_of(text: str) -> tuple[int, ...]:
-    """The cores of a list such as `1-7,9`."""
-    cores: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
-            raise ValueError(f"expected core numbers such as 0-7,16, got {text!r}")
-        cores.extend(range(int(first), int(last or first) + 1))
-    return tuple(cores)
-
-
-def ranks_of(text: str) -> tuple[tuple[int, ...], ...]:
-    """The cores of each rank of a list such as `4-7:8-11`."""
-    return tuple(cores_of(part) for part in text.split(":"))
-
-
-def _rank_list(text: str) -> str:
-    ranks_of(text)
-    return text
-
-
-def _cores(value: Any) -> Any:
-    return cores_of(value) if isinstance(value, str) and value != UNKNOWN else value
-
-
-Condition = Annotated[Line, AfterValidator(_condition)]
-Cores = Annotated[tuple[int, ...], BeforeValidator(_cores)]
-Seconds = Annotated[int, BeforeValidator(parse_walltime)]
-
-
-class Part(BaseModel):
-    """A part of a site file: immutable, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
-
-
-class Sourced(Part):
-    """What is said about where a statement comes from."""
-
-    source: str | None = None
-    as_of: date | None = None
-    confidence: Confidence | None = None
-    note: str | None = None
-
-
-class Fact(Sourced, Generic[T]):
-    """One fact; `value` is None where the file says `unknown`."""
-
-    value: T | None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _written_plainly(cls, written: Any) -> Any:
-        fields = dict(written) if isinstance(written, dict) and "value" in written else None
-        fields = {"value": written} if fields is None else fields
-        if fields["value"] == UNKNOWN:
-            fields["value"] = None
-        return fields
-
-    @property
-    def known(self) -> bool:
-        return self.value is not None
-
-
-class Source(Part):
-    """A page or a script that facts are taken from."""
-
-    url: str
-    as_of: Annotated[date | None, BeforeValidator(lambda day: None if day == UNKNOWN else day)]
-    """The day of the snapshot that was read; None for pages without a date."""
-    title: str = ""
+from hydria.config.facts import (
+    UNKNOWN,
+    Condition,
+    Cores,
+    Fact,
+    Part,
+    RankList,
+    Seconds,
+    Source,
+    Sourced,
+    statements,
+)
+from hydria.config.job import JobConfig, Line
 
 
 class Scheduler(Sourced):
@@ -235,7 +161,7 @@ class Node(Sourced):
 class CpuList(Sourced):
     """Cores of the ranks of a node, `4-7:8-11:…`, where no rule gives them."""
 
-    value: Annotated[Line, AfterValidator(_rank_list)]
+    value: RankList
 
 
 class CpuBind(Sourced):
@@ -306,7 +232,7 @@ class Injection(Sourced):
 
 class MpiAbi(Part):
     family: Literal["mpich", "openmpi"]
-    version_range: str
+    version_range: Annotated[str, Field(pattern=r"^[<>=!~]+[\d.]+(,[<>=!~]+[\d.]+)*$")]
 
 
 class Container(Sourced):
@@ -374,6 +300,19 @@ class Storage(Sourced):
     filesystems: Filesystems | None = None
 
 
+class Proxy(Sourced):
+    """How data is fetched from a node; only `hydria prepare` sees these variables."""
+
+    http_proxy: Line | None = None
+    https_proxy: Line | None = None
+    no_proxy: Line | None = None
+
+    def variables(self) -> dict[str, str]:
+        """Name → value of those that are given."""
+        given = {name: getattr(self, name) for name in ("http_proxy", "https_proxy", "no_proxy")}
+        return {name: value for name, value in given.items() if value is not None}
+
+
 class Restart(Sourced):
     """How a job is warned before its walltime ends, and how it goes on afterwards."""
 
@@ -439,7 +378,7 @@ class Site(Part):
     env_unset: tuple[Line, ...] = ()
     ccl: Ccl | None = None
     storage: Storage
-    proxy: dict[str, str] = Field(default_factory=dict)
+    proxy: Proxy = Proxy()
     restart: Restart = Restart()
     workers: Workers = Workers()
     charging: tuple[Charge, ...] = ()
@@ -468,19 +407,3 @@ class Site(Part):
     def short(self, part: Sourced) -> str:
         """The same in short: the key of the source and the date."""
         return f"{part.source or 'site file'}, {self.dated(part) or 'undated'}"
-
-
-def statements(part: BaseModel, path: str = "") -> Iterator[tuple[str, Sourced]]:
-    """Every fact and sourced row that is written below `part`, with its dotted path."""
-    for name in (name for name in type(part).model_fields if name in part.model_fields_set):
-        yield from _statements_of(getattr(part, name), f"{path}.{name.rstrip('_')}".lstrip("."))
-
-
-def _statements_of(value: object, path: str) -> Iterator[tuple[str, Sourced]]:
-    if isinstance(value, Sourced):
-        yield path, value
-    if isinstance(value, BaseModel):
-        yield from statements(value, path)
-    elif isinstance(value, tuple):
-        for index, item in enumerate(value):
-            yield from _statements_of(item, f"{path}[{index}]")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from hydria.config.site import UNKNOWN
+from hydria.config.facts import UNKNOWN
 from hydria.core.errors import DeployError, Problem
 
 FLAG = "--assume"

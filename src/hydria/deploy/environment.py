@@ -52,13 +52,19 @@ def plan_environment(
 def active_injections(
     site: Site, facts: Mapping[str, object], asked: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """What is brought into the container of such a job; nothing without one."""
+    """What is brought into the container of such a job; nothing without one.
+
+    One that is asked for takes the place of those usual ones that it cannot be beside.
+    """
     if facts["runtime"] == "none":
         return ()
+    rows = site.container.injections
+    replaced = {name for row in rows if row.name in asked for name in row.conflicts}
     return tuple(
         row.name
-        for row in site.container.injections
-        if (row.name in asked if row.by_name else holds(row.when, facts))
+        for row in rows
+        if row.name in asked
+        or (not row.by_name and row.name not in replaced and holds(row.when, facts))
     )
 
 

@@ -7,8 +7,9 @@ from datetime import date
 
 from pydantic import BaseModel
 
+from hydria.config.facts import UNKNOWN, Fact, Sourced, statements
 from hydria.config.job import format_walltime
-from hydria.config.site import UNKNOWN, EnvVar, Fact, Site, Sourced, statements
+from hydria.config.site import EnvVar, Site
 from hydria.core.registry import nearest
 from hydria.deploy.checks.environment import is_slip
 from hydria.deploy.checks.facts import OLD_AFTER_DAYS, stale

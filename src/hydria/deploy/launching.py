@@ -6,7 +6,8 @@ import re
 import string
 from collections.abc import Iterable, Mapping, Sequence
 
-from hydria.config.site import Launch, Site, cores_of
+from hydria.config.facts import cores_of
+from hydria.config.site import Launch, Site
 from hydria.deploy.placement import core_list
 from hydria.deploy.plan import EnvEntry, RankPlace
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hydria.config.site import CpuList, GpuAffinity, Launch, Node, ranks_of
+from hydria.config.facts import ranks_of
+from hydria.config.site import CpuList, GpuAffinity, Launch, Node
 from hydria.deploy.plan import RankPlace
 
 # Ranks that see every GPU of the node and take the one of their own number.

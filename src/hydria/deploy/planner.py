@@ -10,8 +10,9 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from hydria.config import LoadedConfig
+from hydria.config.facts import ranks_of
 from hydria.config.job import parse_memory, parse_walltime
-from hydria.config.site import Site, ranks_of
+from hydria.config.site import Site
 from hydria.core.errors import DeployError, Problem
 from hydria.deploy.data_size import training_samples
 from hydria.deploy.environment import (

@@ -143,7 +143,9 @@ def warn_after(plan: Plan) -> int:
 
 
 def prepare_line(plan: Plan) -> str:
-    proxies = [f"{name}={shlex.quote(value)}" for name, value in plan.site.proxy.items()]
+    proxies = [
+        f"{name}={shlex.quote(value)}" for name, value in plan.site.proxy.variables().items()
+    ]
     prepare = 'hydria prepare "$config" --data "$data_root"'
     inside = container_words(plan, alone=True)
     return _joined("env" if proxies else "", *proxies, inside, prepare)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import string
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,9 +17,12 @@ from hydria.core.assets import asset_dir
 from hydria.core.errors import DeployError, Problem, listed
 from hydria.core.registry import nearest
 from hydria.deploy.assume import assume_facts
+from hydria.deploy.launching import FIELDS
 from hydria.deploy.quoting import template
 
 SUFFIX = ".yaml"
+# What directives may have in braces.
+NUMBERS = frozenset({"nodes", "ranks", "ranks_per_node", "gpus", "cores"})
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def _validated(path: Path, tree: Any) -> Site:
         site = Site.model_validate(tree)
     except ValidationError as err:
         raise DeployError([_problem(path, error) for error in err.errors()]) from err
-    problems = list(_templates(path, site))
+    problems = [*_templates(path, site), *_braces(path, site)]
     if problems:
         raise DeployError(problems)
     if site.name != path.stem:
@@ -92,6 +96,32 @@ def _templates(path: Path, site: Site) -> Iterator[Problem]:
             template(text.replace("$SCRATCH", scratch).replace("$CONFIG", ""))
         except ValueError as err:
             yield Problem(f"{path.name}: {place}", str(err))
+
+
+def _braces(path: Path, site: Site) -> Iterator[Problem]:
+    """What stands in braces is something that a plan fills in."""
+    launch, directives = site.launch, site.directives
+    texts = {
+        "launch.template": (launch.template, FIELDS),
+        "launch.template_cpu": (launch.template_cpu, FIELDS),
+        **{f"directives {row.flag}": (row.value, NUMBERS) for row in directives.required},
+        **{f"directives {row.emit}": (row.emit, NUMBERS) for row in directives.conditional},
+    }
+    for place, (text, known) in texts.items():
+        for name in _named_in(text or ""):
+            if name not in known:
+                message = f"expected {{{'}, {'.join(sorted(known))}}}, got {{{name}}}"
+                yield Problem(f"{path.name}: {place}", message)
+    if launch.gpu_select == "mask_wrapper" and "local_rank" not in launch.rank_env:
+        message = "expected local_rank, which mask_wrapper asks for"
+        yield Problem(f"{path.name}: launch.rank_env", message)
+
+
+def _named_in(text: str) -> list[str]:
+    try:
+        return [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+    except ValueError:  # a brace alone
+        return ["…"]
 
 
 def _read_yaml(path: Path, content: bytes) -> Any:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from hydria.config.site import cores_of
+from hydria.config.facts import cores_of
 from hydria.doctor.facts import Binding, Host
 
 ROOT = Path("/")

@@ -34,7 +34,7 @@ say() { printf 'hydria: %s\n' "$*"; }
 die() { printf 'hydria: %s\n' "$*" >&2; exit 2; }
 
 # ---- where things are ------------------------------------------------------------------------
-: "$(flux getattr jobid)" # no such attribute outside of `flux batch`
+flux getattr jobid > /dev/null || die 'this script belongs to flux batch'
 : "${USER:=$(id -un)}"
 data_root="/p/lustre5/${USER}/hydria/data"
 run_dir="/p/lustre5/${USER}/hydria/runs/lsms"

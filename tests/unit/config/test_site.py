@@ -8,7 +8,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from hydria.config.site import Fact, Site, cores_of, statements
+from hydria.config.facts import Fact, cores_of, statements
+from hydria.config.site import Site
 from hydria.deploy.sites import load_site
 
 

@@ -15,7 +15,7 @@ from hydria.deploy.checks.directives import peers_visible
 from hydria.deploy.checks.facts import injections_agree
 from hydria.deploy.checks.script import staging_is_tested
 from hydria.deploy.plan import Plan
-from hydria.deploy.render import Script
+from hydria.deploy.render import Script, render
 from hydria.deploy.task import make_task
 from tests.support.jobs import findings_for, plan_for
 
@@ -72,8 +72,8 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("aws-parallelcluster", {"run_dir": "/r", "data": "/d"}, 21,
      "--gpus: node.gpus.count is unknown on aws-parallelcluster. Hint: --gpus N, or --assume"),
     ("tuolumne", MINE | {"image": "/x.sif"}, 21, "container.runtime is unknown on tuolumne"),
-    ("lumi", MINE | {"image": "/x.sif", "inject": ["mpi"]}, 23,
-     "injections 'aif' and 'mpi' exclude each other on lumi. Hint: ask for one of them"),
+    ("lumi", MINE | {"image": "/x.sif", "inject": ["mpi", "ai"]}, 23,
+     "injections 'ai' and 'mpi' exclude each other on lumi. Hint: ask for one of them"),
     ("perlmutter", MINE | {"image": "x:1", "inject": ["mpich", "cuda-mpi"]}, 23,
      "injections 'mpich' and 'cuda-mpi' exclude each other"),
     ("perlmutter", MINE | {"image": "x:1", "inject": ["mpi"]}, 23,
@@ -132,6 +132,19 @@ def test_injections_are_asked_for_by_name() -> None:
     assert usual.injections == ("nccl",)
     assert more.injections == ("nccl", "cuda-mpi")
     assert not list(injections_agree(more))
+
+
+def test_injection_that_is_asked_for_replaces_what_it_cannot_be_beside() -> None:
+    usual = plan_for("lumi", account="a", image="/x.sif")
+    other = plan_for("lumi", account="a", image="/x.sif", inject=["mpi"])
+    assert (usual.injections, other.injections) == (("aif",), ("mpi",))
+    assert [module.name for module in other.modules] == ["singularity-bindings"]
+    by_hand = render(plan_for("frontier", account="a", image="/x.sif", inject=["by-hand"])).text
+    assert "export APPTAINER_CONTAINLIBS=libcxi.so.1,libjson-c.so.5" in by_hand
+    assert "--bind /opt/cray" in by_hand
+    assert "apptainer-enable-mpi" not in by_hand
+    gtl = '"${CRAY_MPICH_ROOTDIR:?}/gtl/lib/libmpi_gtl_hsa.so.0:"'
+    assert f"export APPTAINERENV_LD_PRELOAD={gtl}" in by_hand
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import re
 import pytest
 from pydantic import BaseModel
 
-from hydria.config.site import Conflict, Fact, Site, Sourced, statements
+from hydria.config.facts import Fact, Sourced, statements
+from hydria.config.site import Conflict, Site
 from hydria.deploy.explain import explain, remarks
 from hydria.deploy.sites import load_site, site_names
 from hydria.deploy.variables import KNOWN

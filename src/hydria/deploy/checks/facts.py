@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import date
 from itertools import combinations
 
-from hydria.config.site import Conflict, Site, Sourced, statements
+from hydria.config.facts import Sourced, statements
+from hydria.config.site import Conflict, Site
 from hydria.core.errors import listed
 from hydria.deploy.checks.finding import Finding, error, warning
 from hydria.deploy.launching import template_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hydria.config.site import ranks_of
+from hydria.config.facts import ranks_of
 from hydria.deploy.checks.finding import Finding, error, warning
 from hydria.deploy.placement import core_list
 from hydria.deploy.placement import nearest_gpus as near
