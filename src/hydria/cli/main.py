@@ -23,6 +23,7 @@ COMMANDS = {
     "prepare": ("hydria.cli.prepare", "raw files to a graph store"),
     "train": ("hydria.cli.train", "train a config"),
     "predict": ("hydria.cli.predict", "evaluate a finished run"),
+    "checkpoint": ("hydria.cli.checkpoint", "turn checkpoints of HydraGNN into runs"),
     "report": ("hydria.cli.report", "draw the report of a run"),
 }
 # Top-level modules of the `train` extra: a missing one is not the user's typing error.
@@ -47,7 +48,7 @@ TRAIN_MODULES = frozenset(
 
 def usage() -> str:
     lines = ["Usage: hydria COMMAND [ARGS]…", "", "Commands:"]
-    lines += [f"  {name:<9} {text}" for name, (_, text) in COMMANDS.items()]
+    lines += [f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items()]
     lines += ["", "hydria COMMAND --help tells more; hydria --version prints the version."]
     return "\n".join(lines)
 

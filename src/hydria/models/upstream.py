@@ -25,12 +25,14 @@ from hydria.config.architectures.heads import NodeBranch
 from hydria.config.spec import ModelSpec
 from hydria.core.errors import ModelError
 from hydria.models.registry import ARCHITECTURES
+from hydria.models.upstream_options import in_every_branch, option_rules
 
 Rules = Iterable[tuple[str, str | None]]
 State = dict[str, Tensor]
 
 BRANCH = r"(branch-\d+)"
-CONV = r"(?P<inner>module_\d+\..+)"
+# within attention, a convolution is called `conv`
+CONV = r"(?:conv\.)?(?P<inner>module_\d+\..+)"
 
 SHARED_RULES: Rules = (
     (r"feature_layers\.(\d+)\.module\.(\w+)", r"norms.\1.\2"),
@@ -45,7 +47,9 @@ def upstream_spec(spec: ModelSpec) -> ModelSpec:
     """The spec of the model that upstream builds from the config of `spec`."""
     adapt = getattr(_own_rules(spec), "adapt_spec", lambda same: same)
     result: ModelSpec = adapt(spec)
-    return result
+    # upstream predicts the components of vectors as plain columns
+    heads = tuple(head.model_copy(update={"symmetry": "scalar"}) for head in result.heads)
+    return result.model_copy(update={"heads": heads})
 
 
 def convert_state(state: Mapping[str, Tensor], spec: ModelSpec) -> State:
@@ -70,6 +74,7 @@ def convert_state(state: Mapping[str, Tensor], spec: ModelSpec) -> State:
         if branch.architecture.type == "conv" and "activation.weight" in renamed:
             shared = renamed["activation.weight"]
             renamed[f"outputs.node.{branch.type}.activation.weight"] = shared
+    renamed = in_every_branch(renamed, spec.architecture)
     adapt = getattr(own, "adapt", lambda same: same)
     result: State = adapt(_stacked(renamed))
     return result
@@ -91,7 +96,8 @@ def _renamed(name: str, spec: ModelSpec, own: ModuleType) -> str | None:
         if new is None:
             return None
         return new[1:] if new.startswith("/") else f"{prefix}.{new}"
-    return _applied((*own.MODEL_RULES, *SHARED_RULES, *_head_rules(spec)), name)
+    options = option_rules(spec.architecture)
+    return _applied((*own.MODEL_RULES, *SHARED_RULES, *options, *_head_rules(spec)), name)
 
 
 def _applied(rules: Rules, name: str) -> str | None:
