@@ -25,7 +25,6 @@ VARIABLES = "NeuralNetwork.Variables_of_interest"
 TRAINING = "NeuralNetwork.Training"
 
 NO_EDGE_FEATURES = frozenset({"GIN", "SAGE", "MFC"})
-NO_CONV_HEADS = frozenset({"CGCNN", "MACE"})
 # Keys that were given a value to go on with.
 KINDS = frozenset({"mpnn_type"})
 EQUIVARIANT = frozenset({"EGNN", "SchNet", "PNAEq", "PAINN", "MACE"})
@@ -252,13 +251,6 @@ def _limits(architecture: Architecture) -> Iterator[Problem]:
             f"{ARCHITECTURE}.max_neighbours",
             "expected a number > 0, because MFC has one layer for each number of neighbours; "
             "got none",
-        )
-    kinds = {branch.architecture.type for branch in architecture.output_heads.node}
-    if "conv" in kinds and name in NO_CONV_HEADS:
-        yield Problem(
-            f"{ARCHITECTURE}.output_heads.node",
-            f"expected type mlp or mlp_per_node, because {name} has no head of convolutions; "
-            "got conv",
         )
 
 

@@ -410,9 +410,8 @@ LIMITS: list[tuple[dict[str, Any], str]] = [
         "neighbours; got none",
     ),
     (
-        {"mpnn_type": "CGCNN", "output_heads": {"graph": {}, "node": {"type": "conv"}}},
-        "output_heads.node: expected type mlp or mlp_per_node, because CGCNN has no head of "
-        "convolutions; got conv",
+        {"use_graph_attr_conditioning": True, "graph_attr_conditioning_mode": "multiply"},
+        'graph_attr_conditioning_mode: expected one of concat_node, film, fuse_pool, got "multiply"',
     ),
     (
         {"mpnn_type": "MACE", "correlation": "high"},
