@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hydria.deploy.checks import judge
+from hydria.deploy.render import render
+from hydria.deploy.submit import job_ids
+from tests.support.jobs import plan_for
 from tests.support.raw_data import config_tree, write_lsms
 from tests.support.slurm import Slurm, slurm_cluster, wait_until
 
@@ -32,7 +40,7 @@ select_style: tasks
 queues:
   - {name: batch, kind: partition, nodes: [1, 2], walltime: ["1m", "1h"]}
 defaults: {nodes: 1, walltime: "00:10:00", memory: 2G, image: none}
-node: {cores: 4}
+node: {cores: 4, mem_gb: 3}
 launch:
   cmd: srun
   template: srun -N{nodes} -n{ranks} -c{cores}
@@ -46,7 +54,7 @@ env:
     why: a folder that every node makes
     directory: true
 storage: {scratch: "."}
-restart: {signal: scheduler, lead_s: 30, requeue: requeue_flag, max: 2}
+restart: {signal: scheduler, lead_s: 120, requeue: requeue_flag, max: 2}
 """
 EPOCHS = "NeuralNetwork.Training.num_epoch=40"
 
@@ -107,6 +115,16 @@ def straight(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Done:
     return Done(job, place.finish(job), place.folder / "hydria/runs/tiny")
 
 
+@contextmanager
+def asleep(pid: int) -> Iterator[None]:
+    """The process does nothing meanwhile: however quick the machine, its work does not end."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def read_json(path: Path) -> Any:
     return json.loads(path.read_text())
 
@@ -134,8 +152,14 @@ def test_warned_job_saves_requeues_and_ends_as_if_never_stopped(
 ) -> None:
     slurm, run = workplace.slurm, workplace.folder / "stopped"
     job = workplace.submit(EPOCHS, "--run-dir", "stopped")
+    assert list(job_ids(run)) == [job]
     wait_until(lambda: (run / "metrics.jsonl").exists() and len(losses(run)) >= 2, 120, "no epoch")
-    slurm.command("scancel", "--signal=USR1", "--batch", job)
+    with asleep(read_json(run / "status.json")["pid"]):
+        # a minute or two are left now, less than the warning's lead: Slurm sends it by itself
+        minutes = slurm.minutes_of(job) + 2
+        slurm.command("scontrol", "update", f"jobid={job}", f"timelimit={minutes}")
+        output = workplace.folder / f"tiny-{job}.out"
+        wait_until(lambda: "the walltime ends soon" in output.read_text(), 120, "no signal")
     slurm.wait_for(job, "PENDING", timeout_s=60)
     stopped = read_json(run / "status.json")
     assert stopped["state"] == "stopped"
@@ -144,7 +168,7 @@ def test_warned_job_saves_requeues_and_ends_as_if_never_stopped(
 
     # a node refuses a job that starts in the second in which its last run was revoked
     time.sleep(2)
-    slurm.command("scontrol", "update", f"jobid={job}", "starttime=now")
+    slurm.command("scontrol", "update", f"jobid={job}", "starttime=now", "timelimit=10")
     output = workplace.finish(job)
     assert slurm.state_of(job) == "COMPLETED", output
     assert slurm.field_of(job, "Restarts") == "1"
@@ -162,3 +186,90 @@ def test_failed_job_is_not_requeued_and_keeps_its_exit_code(workplace: Workplace
     assert "structure_003.txt" in output
     assert workplace.slurm.field_of(job, "ExitCode") == "2:0"
     assert workplace.slurm.field_of(job, "Restarts") == "0"
+
+
+WAIT = """#!/bin/bash
+echo "rank $SLURM_PROCID of $SLURM_NTASKS"
+touch began
+until [ -e go ]; do sleep 0.2; done
+"""
+
+
+def submit_script(place: Workplace, name: str, *words: str, text: str = WAIT) -> list[str]:
+    """The ids of the jobs that run a script on two nodes."""
+    (place.folder / name).write_text(text)
+    said = place.slurm.command(
+        sys.executable, "-m", "hydria", "submit", "--site", "test-slurm.yaml",
+        "--script", name, "--no-preflight", *words, cwd=place.folder,
+    )  # fmt: skip
+    return [line.split()[-1] for line in said.splitlines() if line.startswith("Submitted")]
+
+
+@pytest.mark.parametrize("requeues", [True, False])
+def test_lost_node_requeues_or_fails_the_job_as_planned(
+    workplace: Workplace, requeues: bool
+) -> None:
+    slurm, place = workplace.slurm, workplace.folder
+    if not requeues:
+        site = place / "test-slurm.yaml"
+        site.write_text(site.read_text().replace("requeue: requeue_flag", "requeue: none"))
+    (job,) = submit_script(workplace, "wait.sh", "--nodes", "2", "--cpus", "1")
+    wait_until((place / "began").exists, 60, "the ranks do not start")
+    try:
+        slurm.lose_node("n2")
+        if requeues:
+            slurm.wait_for(job, "PENDING", timeout_s=60)
+            assert slurm.field_of(job, "Restarts") == "1"
+        else:
+            slurm.wait_for(job, "NODE_FAIL", timeout_s=60)
+    finally:
+        (place / "go").touch()
+        if requeues:
+            slurm.command("scancel", job)
+        slurm.bring_back("n2")
+
+
+REQUESTS: dict[str, tuple[dict[str, Any], bool]] = {
+    "two nodes": ({"nodes": 2, "cpus": 4}, True),
+    "as long as the queue": ({"walltime": "1h"}, True),
+    "all memory of a node": ({"memory": "3G"}, True),
+    "a node too many": ({"nodes": 3}, False),
+    "a core too many": ({"cpus": 5, "ranks": 1}, False),
+    "too long": ({"walltime": "61m"}, False),
+    "too much memory": ({"memory": "99G"}, False),
+    "no such partition": ({"queue": "gpu"}, False),
+}
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_checks_and_slurm_accept_and_refuse_the_same(workplace: Workplace, request_: str) -> None:
+    flags, accepted = REQUESTS[request_]
+    place = workplace.folder
+    plan = plan_for(str(place / "test-slurm.yaml"), **flags)
+    refusals = [str(finding) for finding in judge(plan) if finding.level == "E"]
+    assert (refusals == []) is accepted, refusals
+    (place / "job.slurm").write_text(render(plan).text)
+    tested = subprocess.run(
+        ["sbatch", "--test-only", "job.slurm"], cwd=place, env=workplace.slurm.environment,
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert (tested.returncode == 0) is accepted, tested.stderr
+
+
+def test_jobs_of_a_sweep_wait_for_one_another(workplace: Workplace) -> None:
+    slurm, place = workplace.slurm, workplace.folder
+    jobs = submit_script(
+        workplace, "wait.sh", "--cpus", "1", "--sweep", "nodes=1,2", "--one-by-one", "--mem", "1G"
+    )
+    first, second = jobs
+    wait_until((place / "began").exists, 60, "the first does not start")
+    assert slurm.state_of(second) == "PENDING"
+    assert f"afterany:{first}" in slurm.field_of(second, "Dependency")
+    (place / "go").touch()
+    for job, ranks in ((first, 1), (second, 2)):
+        slurm.wait_for(job, "COMPLETED", timeout_s=60)
+        assert f"rank 0 of {ranks}" in (place / f"wait-nodes-{ranks}-{job}.out").read_text()
+    assert [list(job_ids(place / f"hydria/runs/wait-nodes-{n}")) for n in (1, 2)] == [
+        [first],
+        [second],
+    ]

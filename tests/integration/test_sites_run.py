@@ -1,6 +1,6 @@
 """Every site's script from end to end, on stand-ins that insist on the site's own rules.
 
-Acceptance 8 (loss printed, exit code 0, with the real trainer on two ranks) and 9 (warned before its
+Acceptance 8 (loss printed, exit code 0, the real trainer on two ranks) and 9 (warned before its
 end, checkpoint, back into the queue, on at the saved epoch, a bounded number of times).
 """
 

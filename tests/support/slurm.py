@@ -93,18 +93,19 @@ class Slurm:
         wait_until(self._all_idle, START_TIMEOUT_S, f"nodes are not idle; see {self.root}/log")
 
     def stop(self) -> None:
-        with suppress(subprocess.SubprocessError):
+        with suppress(AssertionError, subprocess.SubprocessError):
             self.command("scancel", "--user", getpass.getuser())
         # nodes first: slurmctld has to hear of the end of their jobs
         for pattern in ("run/n*.pid", "run/slurmctld.pid", "munge/munged.pid"):
             _end([int(file.read_text()) for file in self.root.glob(pattern)])
 
     def command(self, *words: str, cwd: Path | None = None) -> str:
-        """The output of one Slurm command; CalledProcessError if it fails."""
+        """The output of one command; AssertionError with what it says if it fails."""
         run = subprocess.run(
-            words, env=self.environment, cwd=cwd, check=True, capture_output=True, text=True,
+            words, env=self.environment, cwd=cwd, check=False, capture_output=True, text=True,
             timeout=30,
         )  # fmt: skip
+        assert run.returncode == 0, f"{words}: {run.stdout}{run.stderr}"
         return run.stdout
 
     def node_names(self) -> list[str]:
@@ -121,6 +122,22 @@ class Slurm:
     def wait_for(self, job_id: str, *states: str, timeout_s: float = 120) -> None:
         """Until the job is in one of `states`; what the cluster says of it otherwise."""
         wait_until(lambda: self.state_of(job_id) in states, timeout_s, f"{job_id} is not {states}")
+
+    def minutes_of(self, job_id: str) -> int:
+        """Whole minutes that a job has run."""
+        days, _, clock = self.field_of(job_id, "RunTime").rpartition("-")
+        hours, minutes, _ = clock.split(":")
+        return int(days or 0) * 1440 + int(hours) * 60 + int(minutes)
+
+    def lose_node(self, name: str) -> None:
+        """Its daemon dies, and the controller is told."""
+        os.kill(int((self.root / f"run/{name}.pid").read_text()), signal.SIGKILL)
+        self.command("scontrol", "update", f"nodename={name}", "state=down", "reason=lost")
+
+    def bring_back(self, name: str) -> None:
+        """Start its daemon again; ReturnToService makes it a node of the cluster by that."""
+        self._daemon("slurmd", "-N", name, "-f", self.environment["SLURM_CONF"])
+        wait_until(self._all_idle, START_TIMEOUT_S, f"{name} does not come back")
 
     def _start_munge(self) -> None:
         folder = self.root / "munge"
@@ -159,7 +176,7 @@ class Slurm:
     def _all_idle(self) -> bool:
         try:
             said = self.command("sinfo", "-h", "-t", "idle", "-N", "-o", "%N")
-        except subprocess.SubprocessError:
+        except (AssertionError, subprocess.SubprocessError):
             return False
         return len(set(said.split())) == self.nodes
 

@@ -389,6 +389,8 @@ class _Planner:
 
     def _requeues(self) -> Decision[int]:
         fact, limit = self.site.restart.requeue, self.site.restart.max
+        if not self.task.trains:
+            return Decision(0, "only training leaves a checkpoint to go on from", "plan")
         if fact.value is None:
             reason = "whether the site lets a job requeue itself is unknown: submit it again"
             return Decision(0, reason, self.file)

@@ -115,8 +115,7 @@ class Slurm(Scheduler):
 
 def _requeues(plan: Plan) -> bool | None:
     """Whether Slurm may start the job again, also after a node was lost; None: as it likes."""
-    how = plan.site.restart.requeue.value
-    return {"requeue_flag": bool(plan.requeues.value), "none": False}.get(how or "")
+    return {"requeue_flag": True, "none": False}.get(plan.site.restart.requeue.value or "")
 
 
 def _queue_flag(plan: Plan) -> str:
