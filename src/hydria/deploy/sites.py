@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import string
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from hydria.deploy.launching import FIELDS
 from hydria.deploy.quoting import template
 
 SUFFIX = ".yaml"
+# What stands in a script without quotes.
+PLAIN = re.compile(r"[\w./:,@%+= -]*")
 # What directives may have in braces.
 NUMBERS = frozenset({"nodes", "ranks", "ranks_per_node", "gpus", "cores"})
 
@@ -91,11 +94,31 @@ def _templates(path: Path, site: Site) -> Iterator[Problem]:
         "storage.data": storage.data,
     }
     texts |= {f"env {row.name}": row.value for row in site.env if "$" in row.value}
+    yield from _plain(path, site)
     for place, text in texts.items():
         try:
             template(text.replace("$SCRATCH", scratch).replace("$CONFIG", ""))
         except ValueError as err:
             yield Problem(f"{path.name}: {place}", str(err))
+
+
+def _plain(path: Path, site: Site) -> Iterator[Problem]:
+    """Words that the script holds as they are."""
+    container = site.container
+    texts = {
+        "module_paths": (*site.module_paths, *container.module_paths),
+        "modules": (*(row.name for row in site.modules), *container.modules_run),
+        "container flags": (container.gpu_flag or "", *container.exec_flags),
+        "env_unset": site.env_unset,
+        **{
+            f"container.injections {row.name}": (*row.modules, *row.flags)
+            for row in container.injections
+        },
+    }
+    for place, words in texts.items():
+        for word in words:
+            if not PLAIN.fullmatch(word):
+                yield Problem(f"{path.name}: {place}", f"expected plain words, got {word!r}")
 
 
 def _braces(path: Path, site: Site) -> Iterator[Problem]:

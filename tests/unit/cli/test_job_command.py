@@ -15,7 +15,7 @@ import pytest
 from hydria.cli.job_options import Asked
 from hydria.cli.main import run
 from hydria.config.job import JobConfig
-from hydria.core.errors import HydriaError
+from hydria.core.errors import ConfigError, HydriaError, Problem
 from hydria.deploy.submit import job_ids
 from tests.support.jobs import small_config
 
@@ -323,3 +323,27 @@ def test_job_needs_nothing_heavy() -> None:
     words = [sys.executable, "-c", code]
     said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
     assert said.stdout.splitlines()[-1] == "[]"
+
+
+def test_config_that_this_version_cannot_train_is_refused(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = Problem("NeuralNetwork.Training.x", "asks for y, which this version cannot do")
+    monkeypatch.setattr("hydria.cli.job_scripts.not_yet", lambda config: [later])
+    with pytest.raises(ConfigError, match=r"Training\.x: asks for y"):
+        job()
+    assert not (workplace / "jobs").exists()
+    assert hydria("job", "--site", "frontier", "--task", "prepare", "--config", "tiny.json") == 0
+
+
+def test_what_is_assumed_or_unverified_is_asked_for_by_name(workplace: Path) -> None:
+    asked = ["--account", "abc123", "--nodes", "4", "--out", "script"]
+    with pytest.raises(HydriaError, match=r"--assume 'queues\[0\]\.nodes\[1\]=…'"):
+        job(*asked, site="leonardo")
+    assert job(*asked, "--assume", "queues[0].nodes[1]=64", site="leonardo") == 0
+    assert "# ASSUMED   queues[0].nodes[1] = '64'" in (workplace / "script").read_text()
+    image = ["--image", "/x.sif", "--nodes", "256", "--account", "abc123", "--out", "script"]
+    with pytest.raises(HydriaError, match="or --accept-unverified"):
+        job(*image, site="aurora")
+    assert job(*image, "--accept-unverified", site="aurora") == 0
+    assert "# ASSUMED   what is unverified works" in (workplace / "script").read_text()

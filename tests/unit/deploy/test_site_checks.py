@@ -33,7 +33,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
      "debug-scaling 01:00:00; 02:00:00 needs ≥256 nodes"),
     ("aurora", MINE | {"walltime": "4m"}, 3, "expected at least 00:05:00 on aurora, got 00:04:00"),
     ("andes", MINE | {"queue": "gpu"}, 1, "no job of ours in 'gpu': its GPUs are K80 (sm_37)"),
-    ("vista", {"queue": "gg"}, 1, "no job of ours in 'gg': its nodes have two Grace CPUs"),
+    ("vista", {"queue": "gg"}, 1, "no job of ours in 'gg': its nodes are others than those of gh"),
     ("leonardo", MINE | {"nodes": 2}, 21,
      "whether a queue of leonardo takes nodes=2 for 01:00:00 is unknown (queues[0].nodes[1]). "
      "Hint: --assume 'queues[0].nodes[1]=…' renders anyway"),

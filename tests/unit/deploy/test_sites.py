@@ -111,6 +111,8 @@ def test_unknown_site_names_the_nearest() -> None:
         ("1d", "1 day", "queues.0.walltime.1: expected a walltime"),
         ("mpirun,", "mpirum,", "launch.cmd: input should be 'srun'"),
         ("name: made-up", "name: [", "made-up.yaml: expected YAML"),
+        ("runtime: unknown", "runtime: none, modules_run: [a;b]", "modules: expected plain words"),
+        ("runtime: unknown", "runtime: none, gpu_flag: $(id)", "flags: expected plain words"),
         ("{ranks}", "{rank}", "launch.template: expected {cores}, {cpu_list}, "),
         ("{ranks}", "{ranks", "launch.template: expected {cores}, {cpu_list}, "),
         ("mpirun,", "mpirun, gpu_select: mask_wrapper,", "launch.rank_env: expected local_rank"),
