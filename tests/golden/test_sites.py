@@ -202,6 +202,15 @@ def test_step_repeats_the_cores_that_srun_does_not_inherit(site: str) -> None:
         assert cores in step_of(outcome(name).script)
 
 
+def test_queue_of_one_s_own_is_named_and_none_is_made_up() -> None:
+    for name in scripts_of("generic-pbs"):
+        assert "-q gpu" in directives(outcome(name).script)
+    for name in scripts_of("generic-slurm"):
+        assert "--partition=gpu" in directives(outcome(name).script)
+    for name in scripts_of("aws-parallelcluster"):
+        assert not any(line.startswith("--partition") for line in directives(outcome(name).script))
+
+
 def test_perlmutter_names_qos_and_gpu_nodes() -> None:
     for name in scripts_of("perlmutter"):
         assert {"--qos=regular", "--constraint=gpu"} < set(directives(outcome(name).script))

@@ -238,6 +238,8 @@ class _Planner:
         if setting is not None:
             return Decision(setting.value, "asked for", setting.source)
         row = choose_queue(self.site, None, nodes, walltime_s)
+        if row is not None and self.site.any_queue:
+            return Decision(None, "the machine's own default", self.file)
         if row is None:
             return Decision(None, "no queue takes this many nodes for this long", self.file)
         reason = f"takes {row.nodes[0]}-{row.nodes[1] or 'unknown'} nodes for this long"

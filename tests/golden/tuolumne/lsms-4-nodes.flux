@@ -2,7 +2,7 @@
 # hydria 0.1.0 job: lsms on tuolumne (LLNL)
 # 4 nodes x 4 ranks x 21 cores + 1 GPU each, 01:00:00 in pbatch
 #
-# site      tuolumne, sha256 20418f92509648e7, facts of 2026-11-20
+# site      tuolumne, sha256 6c52ca235931e2d1, facts of 2026-11-20
 # config    lsms, sha256 3add868afcf80da0 (in this script)
 # facility  https://hpc.llnl.gov/documentation/tutorials
 # submit    flux batch lsms.flux
@@ -15,7 +15,7 @@
 #
 # CPU and GPU share their memory: HPC-launcher lets torch take 0.8 of it, more runs out of memory.
 #
-# --directive --setattr=gpumode=TPX gives 12 GPUs a node, CPX 24; mpibind binds wrongly in both
+# Planned for mode SPX, four GPUs a node: in TPX and CPX (12, 24) mpibind binds wrongly
 # (llnl/mpibind #45).
 #
 # 300 s before the walltime ends the trainer writes a checkpoint. Whether the site lets a job

@@ -60,6 +60,8 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("frontier", MINE | {"filesystems": "home"}, 12, "expected no file systems on frontier"),
     ("perlmutter", MINE | {"constraint": "cpu"}, 12,
      "perlmutter requires --constraint=gpu. Hint: without it the job goes to the CPU variant"),
+    ("aurora", MINE | {"constraint": "gpu"}, 12,
+     "--constraint: expected none on aurora, got 'gpu'. Hint: its nodes are all alike"),
     ("polaris", {}, 12, "--account: the folders of a job on polaris lie below the project's"),
     ("frontier", MINE | {"directives": ["--comment=$HOME"]}, 14, "variables are not expanded"),
     ("vista", {"image": "/x/hydria-x86_64.sif"}, 15,

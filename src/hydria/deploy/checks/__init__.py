@@ -12,6 +12,7 @@ from hydria.core.errors import DeployError, Problem
 from hydria.deploy.checks.directives import (
     accepts_memory,
     account_of_paths,
+    constraint_is_used,
     filesystems_exist,
     forbidden_flags,
     one_line_each,
@@ -87,6 +88,7 @@ CHECKS: tuple[Check, ...] = (
     accepts_memory,
     one_memory_flag,
     required_flags,
+    constraint_is_used,
     account_of_paths,
     filesystems_exist,
     step_flags,

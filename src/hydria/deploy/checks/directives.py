@@ -98,6 +98,14 @@ def required_flags(plan: Plan) -> Iterator[Finding]:
             yield error(12, "directives", f"{plan.site.name} requires {wanted}", row.reason)
 
 
+def constraint_is_used(plan: Plan) -> Iterator[Finding]:
+    """PBS sites that give whole nodes have no place for a feature in their request."""
+    whole = plan.site.scheduler.kind == "pbspro" and plan.site.select_style == "nodes"
+    if whole and plan.constraint.value is not None:
+        message = f"expected none on {plan.site.name}, got {plan.constraint.value!r}"
+        yield error(12, plan.constraint.source, message, "its nodes are all alike")
+
+
 def account_of_paths(plan: Plan) -> Iterator[Finding]:
     """Where no scheduler tells a job its account, paths that hold it need it now."""
     scheduler = scheduler_of(plan.site.scheduler.kind)

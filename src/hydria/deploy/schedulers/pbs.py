@@ -138,8 +138,8 @@ def _cores_per_node(plan: Plan) -> int | None:
 
 
 def _names_queue(plan: Plan) -> bool:
-    named = plan.queue_row is None or plan.queue_row.kind != "none"
-    return plan.queue.value is not None and named
+    nameless = plan.queue_row is not None and plan.queue_row.kind == "none"
+    return plan.queue.value is not None and (plan.site.any_queue or not nameless)
 
 
 def _name(plan: Plan) -> str:

@@ -121,7 +121,8 @@ def _requeues(plan: Plan) -> bool | None:
 def _queue_flag(plan: Plan) -> str:
     """The flag that names the queue; empty where the site has none to name."""
     row = plan.queue_row
-    if plan.queue.value is None or (row is not None and row.kind == "none"):
+    nameless = row is not None and row.kind == "none" and not plan.site.any_queue
+    if plan.queue.value is None or nameless:
         return ""
     return "--qos" if row is not None and row.kind == "qos" else "--partition"
 
