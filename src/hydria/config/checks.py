@@ -290,6 +290,21 @@ def _conditioning(
         )
 
 
+def _descriptors(dataset: Dataset, architecture: Architecture) -> Iterator[Problem]:
+    """Descriptors of edges are edge features."""
+    reasons = {
+        f"{architecture.mpnn_type} does not see edge features": (
+            architecture.mpnn_type in NO_EDGE_FEATURES
+        ),
+        "forces follow from the positions": architecture.enable_interatomic_potential,
+    }
+    for name in ("SphericalCoordinates", "PointPairFeatures"):
+        for reason, holds in reasons.items():
+            if holds and getattr(dataset.descriptors, name):
+                path = f"Dataset.Descriptors.{name}"
+                yield Problem(path, f"expected false, because {reason}; got true")
+
+
 def _branches(dataset: Dataset, architecture: Architecture) -> Iterator[Problem]:
     """Each data set needs a branch, and each branch its head of every kind."""
     heads = architecture.output_heads
@@ -333,6 +348,7 @@ CHECKS: dict[Callable[..., Iterator[Problem]], tuple[str, ...]] = {
     _limits: ("architecture",),
     _vectors: ("architecture", "variables"),
     _conditioning: ("dataset", "architecture", "variables"),
+    _descriptors: ("dataset", "architecture"),
     _branches: ("dataset", "architecture"),
     _start: ("training",),
 }

@@ -12,6 +12,16 @@ from hydria.config.formats import FORMATS
 Row = tuple[float, float, float]
 Rows = tuple[Row, Row, Row]
 Symmetry = Literal["scalar", "vector", "tensor"]
+ElementDescriptor = Literal[
+    "atomic_number",
+    "mass",
+    "period",
+    "group",
+    "block",
+    "valence_electrons",
+    "covalent_radius",
+    "vdw_radius",
+]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 
 
@@ -73,12 +83,14 @@ class Features(Frozen):
 
 
 class Descriptors(Frozen):
-    """Edge descriptors of upstream."""
+    """Features that follow from elements and from geometry."""
 
     SphericalCoordinates: bool = False
-    """Length and angles of every edge."""
+    """Length, azimuth and polar angle of every edge."""
     PointPairFeatures: bool = False
-    """Length and angles to the normals of every edge."""
+    """Length of every edge, and angles between it and the outward normals of its ends."""
+    AtomicDescriptors: tuple[ElementDescriptor, ...] = ()
+    """Properties of the elements that join the node features, scaled over all elements."""
 
 
 def _spans_a_cell(value: Rows | str | None) -> Rows | str | None:
@@ -126,7 +138,7 @@ class Dataset(Frozen):
     )
     """Folder or file below the path, or dataset_name of samples → branch; "*" is all others."""
     descriptors: Descriptors = Field(Descriptors(), alias="Descriptors")
-    """Edge descriptors."""
+    """Features that follow from elements and from geometry."""
 
     @field_validator("normalization_range")
     @classmethod

@@ -16,14 +16,6 @@ SWITCHES = {
         "forces as the gradient of the energy",
     ),
     "NeuralNetwork.ds_config": ("neural_network.ds_config", "DeepSpeed"),
-    "Dataset.Descriptors.SphericalCoordinates": (
-        "dataset.descriptors.SphericalCoordinates",
-        "spherical coordinates of edges",
-    ),
-    "Dataset.Descriptors.PointPairFeatures": (
-        "dataset.descriptors.PointPairFeatures",
-        "point-pair features of edges",
-    ),
 }
 
 

@@ -16,6 +16,7 @@ from hydria.config.run import RunConfig
 from hydria.config.spec import output_symmetries
 from hydria.core.errors import ConfigError, DataError, Problem
 from hydria.data.branches import branch_numbers
+from hydria.data.descriptors import edge_features, element_features
 from hydria.data.normalise import Scale, fit, normalise
 from hydria.data.store import GraphStore
 from hydria.data.structures import Floats, Structures
@@ -38,9 +39,9 @@ def build_graphs(
     Features named `_scaled_num_nodes` are expected to be divided already.
 
     The columns are `x` (N, F), `pos` (N, 3), `z` (N,) atomic numbers, `pe` (N, pe_dim) for global
-    attention and `y.<output>` of nodes; `edge_shifts` (E, 3) when periodic, `edge_attr` (E, 1) with
-    edge features; `cell`, `pbc`, `graph_attr` (G, A), `dataset_name` (G, 1), the number of the
-    branch, and `y.<output>` of graphs. Distances are found in float64, and only then cast.
+    attention and `y.<output>` of nodes; `edge_shifts` (E, 3) when periodic, `edge_attr` (E, D) with
+    edge features or descriptors of edges; `cell`, `pbc`, `graph_attr` (G, A),
+    `dataset_name` (G, 1), the number of the branch, and `y.<output>` of graphs. Distances are found in float64, and only then cast.
 
     Args:
         structures: with all features of the config.
@@ -64,7 +65,7 @@ def build_graphs(
     branches = branch_numbers(structures, dataset)
     return GraphStore(
         node=_cast(node, dtype) | {"z": structures.numbers},
-        edge=_edge_columns(edges, structures, network.architecture, dtype),
+        edge=_edge_columns(edges, structures, config, dtype),
         graph=_cast(graph, dtype)
         | _lattice_columns(structures, network.architecture, dtype)
         | ({} if branches is None else {"dataset_name": branches}),
@@ -200,7 +201,10 @@ def _columns(
     }
     everything = np.concatenate(list(scaled["node"].values()), axis=1)
     columns: dict[str, Columns] = {"node": {}, "graph": {}}
-    columns["node"]["x"] = everything[:, list(variables.input_node_features)]
+    inputs = everything[:, list(variables.input_node_features)]
+    if wanted := dataset.descriptors.AtomicDescriptors:
+        inputs = np.concatenate([inputs, element_features(structures.numbers, wanted)], axis=1)
+    columns["node"]["x"] = inputs
     columns["node"]["pos"] = structures.pos
     for output, kind, feature in outputs(dataset, variables):
         columns[kind][OUTPUT + output] = scaled[kind][feature]
@@ -221,14 +225,18 @@ def outputs(dataset: Dataset, variables: VariablesOfInterest) -> Iterator[tuple[
 
 
 def _edge_columns(
-    edges: EdgeSets, structures: Structures, architecture: AnyArchitecture, dtype: DTypeLike
+    edges: EdgeSets, structures: Structures, config: RunConfig, dtype: DTypeLike
 ) -> Columns:
+    architecture = config.neural_network.architecture
     columns: Columns = {"edge_source": edges.source, "edge_target": edges.target}
     if architecture.periodic_boundary_conditions:
         columns["edge_shifts"] = edges.edge_shifts.astype(dtype)
-    if architecture.edge_features and architecture.radius:
-        lengths = edges.edge_len / architecture.radius
-        columns["edge_attr"] = lengths.astype(dtype)[:, None]
+    cutoff = architecture.radius or 1.0
+    features = edge_features(edges, structures, config.dataset.descriptors, cutoff)
+    if architecture.edge_features:
+        features.insert(0, edges.edge_len[:, None] / cutoff)
+    if features:
+        columns["edge_attr"] = np.concatenate(features, axis=1).astype(dtype)
     return columns
 
 

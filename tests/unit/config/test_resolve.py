@@ -83,8 +83,6 @@ LATER: list[tuple[str, Any]] = [
     (f"{SECTION}.enable_interatomic_potential", True),
     ("NeuralNetwork.Training.compute_grad_energy", True),
     ("NeuralNetwork.ds_config", {"train_batch_size": 4}),
-    ("Dataset.Descriptors.SphericalCoordinates", True),
-    ("Dataset.Descriptors.PointPairFeatures", True),
 ]
 
 
