@@ -10,7 +10,7 @@ CONFIG ?= lsms
 STACK ?= cpu
 FORMAT ?= sif
 # NODES=16 becomes --nodes 16, and so on; SET holds key=value overrides of the config
-JOB_OPTIONS = $(foreach name,NODES GPUS CPUS MEM WALLTIME ACCOUNT QUEUE CONSTRAINT MAIL IMAGE DATA RUN_DIR OUT,\
+JOB_OPTIONS = $(foreach name,NODES GPUS CPUS MEM WALLTIME ACCOUNT QUEUE CONSTRAINT MAIL IMAGE DATA RUN_DIR OUT TASK RANKS STAGE SWEEP,\
     $(if $($(name)),--$(subst _,-,$(call lower,$(name))) '$(subst ','\'',$($(name)))')) $(SET)
 lower = $(shell printf '%s' '$(1)' | tr '[:upper:]' '[:lower:]')
 

@@ -10,13 +10,15 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
+from hydria.deploy.task import Task, make_task
 from tests.support.jobs import script_for
 
 TRAINER = """#!/bin/bash
@@ -93,7 +95,12 @@ class Stage:
         return self.folder / "run of o'neill"
 
     def start(
-        self, site: str, trainer: str, environment: Mapping[str, str] | None = None, **flags: Any
+        self,
+        site: str,
+        trainer: str,
+        environment: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
+        **flags: Any,
     ) -> subprocess.Popen[str]:
         script = self.folder / "job.sh"
         script.write_text(
@@ -102,7 +109,7 @@ class Stage:
         env = os.environ | JOB | {"TRAINER": trainer, "CALLS": str(self.folder / "calls")}
         env |= {"PATH": f"{self.folder / 'bin'}:/usr/bin:/bin"} | dict(environment or {})
         return subprocess.Popen(
-            ["bash", script], env=env, cwd=self.folder, text=True,
+            ["bash", script, *arguments], env=env, cwd=self.folder, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
@@ -285,6 +292,41 @@ def test_cancelled_job_does_not_requeue(stage: Stage) -> None:
     process.send_signal(signal.SIGTERM)
     assert finish(process)[0] == 75
     assert "scontrol requeue 17" not in stage.calls()
+
+
+@pytest.mark.parametrize(("state", "code"), [("failed", 2), ("stopped", 0), ("finished", 0)])
+def test_job_of_a_chain_goes_on_unless_the_one_before_failed(
+    stage: Stage, state: str, code: int
+) -> None:
+    stage.left_behind(state)
+    said, output = finish(stage.start("frontier", "finished", arguments=["1"]))
+    assert said == code, output
+    assert ("the job before this one failed: not going on" in output) is (state == "failed")
+
+
+def own_script(stage: Stage, text: str) -> Task:
+    script = stage.folder / "own script.sh"
+    script.write_text(f"#!/bin/bash\n{text}\n")
+    return make_task(None, str(script), ["a b"])
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_own_script_keeps_its_exit_code(stage: Stage, code: int) -> None:
+    task = own_script(stage, f'echo "got $1"; exit {code}')
+    assert stage.run("frontier", "", task=task) == (code, ANY)
+    (step,) = [call for call in stage.calls() if "own script.sh" in call]
+    assert step.startswith("srun -N1 -n8")
+    assert not [call for call in stage.calls() if call.startswith("hydria prepare")]
+
+
+def test_own_script_is_ended_by_the_warning(stage: Stage) -> None:
+    task = own_script(stage, 'echo began >> "$CALLS"; exec sleep 60')
+    process = stage.start("frontier", "", task=task)
+    stage.wait_for_call("began")
+    process.send_signal(signal.SIGUSR1)
+    code, output = finish(process)
+    assert code == 143, output
+    assert "the walltime ends soon: ending what runs" in output
 
 
 def test_script_outside_its_scheduler_says_so(stage: Stage) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from hydria.cli.job_options import Asked, takes_job_options
 from hydria.cli.job_scripts import Job, say_notes, write_jobs
+from hydria.core.errors import DeployError, Problem
 from hydria.deploy.submit import UNKNOWN_ID, may_submit, run_folder, submit, submit_line
 
 app = typer.Typer(help="Render a job script and hand it to the scheduler.", rich_markup_mode=None)
@@ -36,6 +37,11 @@ def command(
     jobs = write_jobs(asked)
     for written in jobs:
         may_submit(written.plan)
+        if chain > 1 and written.plan.requeues.value:
+            message = (
+                f"expected no chain on {written.plan.site.name}, where jobs go on by themselves"
+            )
+            raise DeployError([Problem("--chain", message)])
     before = ""
     for written in jobs:
         say_notes(written)

@@ -10,7 +10,7 @@ from hydria.config.site import Site
 from hydria.deploy.launching import read_cores, read_fields, read_gpus, template_of
 from hydria.deploy.plan import Plan
 from hydria.deploy.quoting import ShellText, literal, read_word
-from hydria.deploy.render import launch_line, preflight_line, prepare_line
+from hydria.deploy.render import carries_plan, launch_line, preflight_line, prepare_line
 from hydria.deploy.schedulers import Scheduler, scheduler_of
 from hydria.deploy.steps import planned_text
 
@@ -120,7 +120,7 @@ def expected(plan: Plan) -> Reading:
         cores=_planned_cores(plan),
         gpus=_planned_gpus(plan),
         preflight=preflight_line(plan) if plan.preflight.value else "",
-        planned=planned_text(plan) if plan.preflight.value else "",
+        planned=planned_text(plan) if carries_plan(plan) else "",
         config=plan.config.json,
         requeues=plan.requeues.value,
     )

@@ -16,13 +16,8 @@ from hydria.deploy.placement import core_list
 from hydria.deploy.plan import Plan
 from hydria.deploy.runtimes import OF_FILES, container_words
 from hydria.deploy.schedulers import Scheduler, scheduler_of
-from hydria.deploy.steps import (
-    PREFLIGHT,
-    on_every_node,
-    planned_text,
-    stage_folder,
-    staging_parts,
-)
+from hydria.deploy.steps import on_every_node, planned_text, stage_folder, staging_parts
+from hydria.deploy.task import DOCTOR
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -90,7 +85,7 @@ def _context(plan: Plan, scheduler: Scheduler) -> dict[str, object]:
         "warn_after_s": warn_after(plan),
         "goes_on": plan.site.restart.requeue.value,
         "chained": chained(plan),
-        "planned": planned_text(plan),
+        "planned": planned_text(plan) if carries_plan(plan) else "",
         "preflight_line": preflight_line(plan),
         "per_node": on_every_node(plan),
         "staged": folder.word if (folder := stage_folder(plan)) else "",
@@ -163,8 +158,13 @@ def launched(plan: Plan, command: str, staged: bool = False) -> str:
     return _joined(plan.launch, inside, command)
 
 
+def carries_plan(plan: Plan) -> bool:
+    """Whether ranks are compared with the plan, before their work or as their work."""
+    return plan.preflight.value or plan.task.kind == "doctor"
+
+
 def preflight_line(plan: Plan) -> str:
-    return launched(plan, PREFLIGHT)
+    return launched(plan, DOCTOR)
 
 
 def chained(plan: Plan) -> bool:

@@ -11,10 +11,6 @@ from hydria.deploy.launching import on_each_node
 from hydria.deploy.plan import Decision, Plan
 from hydria.deploy.quoting import ShellText, template
 
-PREFLIGHT = (
-    'hydria doctor --plan "$run_dir/job/plan.json" --run-dir "$run_dir" --data "$data_root" '
-    '--json "$run_dir/job/doctor.json"'
-)
 # How a file gets from the shared file system to every node; each returns an exit code that counts.
 COPIES = {
     "sbcast": 'sbcast -pf "$image" "$staged/image"',

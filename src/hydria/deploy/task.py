@@ -11,12 +11,17 @@ from pathlib import Path, PurePosixPath
 from hydria.core.errors import DeployError, Problem, listed
 from hydria.core.registry import nearest
 
+# Looks at every rank and compares it with the plan that the script carries.
+DOCTOR = (
+    'hydria doctor --plan "$run_dir/job/plan.json" --run-dir "$run_dir" --data "$data_root" '
+    '--json "$run_dir/job/doctor.json"'
+)
 # Task → the command of one rank, as the script says it.
 COMMANDS = {
     "train": 'hydria train "$config" --run-dir "$run_dir" "$@"',
     "prepare": 'hydria prepare "$config"',
     "predict": 'hydria predict "$run_dir"',
-    "doctor": "hydria doctor",
+    "doctor": DOCTOR,
 }
 OWN_SCRIPT = "script"
 WITHOUT_CONFIG = frozenset({"doctor", OWN_SCRIPT})

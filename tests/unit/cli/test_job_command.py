@@ -165,7 +165,7 @@ def test_lint_names_what_shellcheck_finds(workplace: Path, monkeypatch: pytest.M
     assert job("--lint", "--account", "a", "--out", "x.slurm") == 0
     put_on_path(workplace, "shellcheck", monkeypatch, "x.slurm: line 3: SC2086")
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    with pytest.raises(HydriaError, match="--lint: shellcheck:\nx.slurm: line 3: SC2086"):
+    with pytest.raises(HydriaError, match=r"--lint: shellcheck:\nx\.slurm: line 3: SC2086"):
         job("--lint", "--account", "a", "--out", "x.slurm")
 
 
@@ -240,6 +240,16 @@ def test_chain_waits_for_the_job_before(
     calls = (workplace / "submitted").read_text().splitlines()
     assert len(calls) == 2
     assert calls[1] == f"{command} {second.format(file='x')}"
+
+
+def test_job_that_goes_on_by_itself_is_not_chained(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_on_path(workplace, "sbatch", monkeypatch)
+    words = [*SUBMIT, "--site", "frontier", "--assume", "restart.requeue=requeue_flag"]
+    with pytest.raises(HydriaError, match="--chain: expected no chain on frontier"):
+        run([*words, "--chain", "2"])
+    assert not (workplace / "submitted").exists()
 
 
 @pytest.mark.parametrize("one_by_one", [True, False])

@@ -66,3 +66,13 @@ def test_page_tells_every_decision_with_its_source() -> None:
     assert "cost at most" in text
     assert "0 -> 1-7 -> 4" in text
     assert "--network=disable_rdzv_get" in text
+
+
+@pytest.mark.parametrize(("queue", "amount"), [("standard-g", 16), ("small-g", 4)])
+def test_lumi_charges_for_nodes_in_one_queue_and_for_gpus_in_others(
+    queue: str, amount: float
+) -> None:
+    asked = {"standard-g": {"nodes": 2}, "small-g": {"gpus": 4}}[queue]
+    plan = plan_for("lumi", queue=queue, walltime="2h", account="project_1", **asked)
+    charged = costs(plan)[-1]
+    assert (charged.amount, charged.unit) == (amount, "GPU-hours")

@@ -39,6 +39,14 @@ def test_preprocessing_runs_on_32_cpu_ranks_and_asks_for_no_gpu() -> None:
     assert text.count("hydria prepare") == 1
 
 
+def test_doctor_is_given_the_plan_that_the_script_carries() -> None:
+    plan = plan_for("frontier", account="a", task=make_task("doctor", None, ()))
+    text = render(plan).text
+    assert '"$run_dir/job/plan.json" << ' in text
+    assert "hydria doctor --plan $run_dir/job/plan.json" in " ".join(step_of(text))
+    assert "run_step preflight" not in text
+
+
 def test_ranks_may_be_fewer_than_cores() -> None:
     plan = plan_for("frontier", cpus=56, ranks=8, gpus=0, account="a")
     assert (plan.ranks_per_node.value, plan.cores_per_rank.value) == (8, 7)
