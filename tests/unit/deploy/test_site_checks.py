@@ -82,6 +82,9 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
      "perlmutter has no injection 'mpi'. Hint: it has cfs, cuda-mpi, home, mpich"),
     ("frontier", MINE | {"directives": ["--time=99:00:00"]}, 28,
      "--time is planned already, got '--time=99:00:00' too. Hint: its own option changes it"),
+    ("andes", MINE | {"directives": ["--gres=gpu:1"]}, 28, "--gres is planned already"),
+    ("polaris", MINE | {"directives": ["-l walltime=1:00:00"]}, 28, "-l walltime is planned"),
+    ("tuolumne", MINE | {"directives": ["--requires=x"]}, 28, "--requires is planned already"),
 ]  # fmt: skip
 WARNED: list[tuple[str, dict[str, Any], int, str]] = [
     ("frontier", MINE | {"queue": "extended"}, 5,

@@ -38,11 +38,12 @@ def forbidden_flags(plan: Plan) -> Iterator[Finding]:
 
 
 def planned_twice(plan: Plan) -> Iterator[Finding]:
-    """A directive of one's own beside one that the plan writes."""
+    """A directive of one's own that says what the plan says, or would say."""
     own = plan.directives.value or ()
     names = [_name(text) for text in _directives(plan)]
+    owned = scheduler_of(plan.site.scheduler.kind).owned
     for text in own:
-        if names.count(_name(text)) > 1:
+        if names.count(_name(text)) > 1 or _name(text) in owned:
             message = f"{_name(text)} is planned already, got {text!r} too"
             yield error(28, plan.directives.source, message, "its own option changes it")
 

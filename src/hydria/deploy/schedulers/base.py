@@ -23,6 +23,8 @@ class Scheduler(ABC):
     submit_command: ClassVar[tuple[str, ...]]
     account_option: ClassVar[str]
     """The option of `submit_command` that names an account."""
+    owned: ClassVar[frozenset[str]] = frozenset()
+    """Options that carry what a plan decides; nobody else may set them."""
     account_variable: ClassVar[str] = ""
     """The variable in which a job finds the account that it is charged to."""
 

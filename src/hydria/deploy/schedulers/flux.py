@@ -27,6 +27,7 @@ class Flux(Scheduler):
     sentinel = "# flux:"
     submit_command = ("flux", "batch")
     account_option = "-B"
+    owned = frozenset(FLAGS) | FIXED
     after_option = ("--dependency=afterany:{id}",)
 
     def directives(self, plan: Plan) -> tuple[str, ...]:

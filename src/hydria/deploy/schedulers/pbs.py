@@ -29,6 +29,7 @@ class Pbs(Scheduler):
     sentinel = "#PBS"
     submit_command = ("qsub",)
     account_option = "-A"
+    owned = frozenset(OPTIONS) | {f"-l {name}" for name in RESOURCES} | {"-j", "-m"}
     after_option = ("-W", "depend=afterany:{id}")
     link_option = ("-v", "HYDRIA_RESTARTS={number}")
 

@@ -37,6 +37,7 @@ class Slurm(Scheduler):
     submit_command = ("sbatch",)
     account_option = "-A"
     after_option = ("--dependency=afterany:{id}",)
+    owned = frozenset(FLAGS) | FIXED
     account_variable = "SLURM_JOB_ACCOUNT"
 
     def directives(self, plan: Plan) -> tuple[str, ...]:
