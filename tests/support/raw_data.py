@@ -281,6 +281,21 @@ def _pickle(folder: Path) -> Tree:
     return with_outputs(tree, ["energy", "charge"], ["graph", "node"], [0, 1])
 
 
+MOLECULES = ("C", "O", "CCO", "c1ccccc1", "C=C", "C#N", "CC(=O)O", "[NH4+]", "CO", "N", "CC", "C=O")
+
+
+def _smiles(folder: Path) -> Tree:
+    lines = [f"{smiles}, {index / 7}" for index, smiles in enumerate(MOLECULES)]
+    (folder / "molecules.csv").write_text("\n".join(["smiles, gap", *lines]) + "\n")
+    tree = config_tree(
+        folder / "molecules.csv",
+        format="SMILES",
+        node_features={"name": ["atomic_number", "aromatic", "hybridization"]},
+        graph_features={"name": ["gap"]},
+    )
+    return with_outputs(tree, ["gap"], ["graph"], [0])
+
+
 # format → writes a small set into a folder and returns a config for it
 RAW: dict[str, Callable[[Path], Tree]] = {
     "LSMS": _lsms,
@@ -292,4 +307,5 @@ RAW: dict[str, Callable[[Path], Tree]] = {
     "CIF": _one_file_each("CIF", "cif", ".cif"),
     "POSCAR": _one_file_each("POSCAR", "vasp", ".poscar"),
     "pickle": _pickle,
+    "SMILES": _smiles,
 }

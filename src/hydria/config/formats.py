@@ -25,4 +25,5 @@ FORMATS = {
     "POSCAR": Format(),
     "ase": Format(),
     "pickle": Format(graphs=True),
+    "SMILES": Format(lattice=False, graphs=True),
 }

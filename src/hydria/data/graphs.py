@@ -19,13 +19,14 @@ from hydria.data.branches import branch_numbers
 from hydria.data.descriptors import edge_features, element_features
 from hydria.data.normalise import Scale, fit, normalise
 from hydria.data.store import GraphStore
-from hydria.data.structures import Floats, Structures
+from hydria.data.structures import Bonds, Floats, Structures
 from hydria.graph.laplacian import laplacian_encodings
 from hydria.graph.neighbors import EdgeSets, radius_graphs
 
 log = logging.getLogger(__name__)
 
-Columns = dict[str, NDArray[Any]]
+Array = NDArray[Any]
+Columns = dict[str, Array]
 OUTPUT = "y."
 # Å; nuclei are never that near: atoms given twice, or positions in other units
 TOO_CLOSE = 0.1
@@ -41,7 +42,8 @@ def build_graphs(
     The columns are `x` (N, F), `pos` (N, 3), `z` (N,) atomic numbers, `pe` (N, pe_dim) for global
     attention and `y.<output>` of nodes; `edge_shifts` (E, 3) when periodic, `edge_attr` (E, D) with
     edge features or descriptors of edges; `cell`, `pbc`, `graph_attr` (G, A),
-    `dataset_name` (G, 1), the number of the branch, and `y.<output>` of graphs. Distances are found in float64, and only then cast.
+    `dataset_name` (G, 1), the number of the branch, and `y.<output>` of graphs. Distances are found
+    in float64, and only then cast. Edges are the pairs within the radius, or, without one, bonds.
 
     Args:
         structures: with all features of the config.
@@ -142,6 +144,8 @@ def _out_of_range(path: str, of: str, kind: str, count: int, index: int) -> Prob
 
 def _edges(structures: Structures, architecture: AnyArchitecture) -> EdgeSets:
     path = "NeuralNetwork.Architecture"
+    if architecture.radius is None and structures.bonds is not None:
+        return _bond_edges(structures, structures.bonds)
     if architecture.radius is None:
         raise ConfigError([Problem(f"{path}.radius", "expected a cutoff (Å), got none")])
     periodic = architecture.periodic_boundary_conditions
@@ -161,6 +165,22 @@ def _edges(structures: Structures, architecture: AnyArchitecture) -> EdgeSets:
     )
     _report(edges, structures, architecture)
     return edges
+
+
+def _bond_edges(structures: Structures, bonds: Bonds) -> EdgeSets:
+    first = np.repeat(structures.node_ptr[:-1], np.diff(bonds.ptr))
+    vectors = structures.pos[bonds.target + first] - structures.pos[bonds.source + first]
+    nothing = np.zeros(len(structures), dtype=np.int64)
+    return EdgeSets(
+        edge_ptr=bonds.ptr,
+        source=bonds.source,
+        target=bonds.target,
+        unit_shifts=np.zeros(vectors.shape, dtype=np.int32),
+        edge_shifts=np.zeros_like(vectors),
+        edge_len=np.linalg.norm(vectors, axis=1),
+        capped=nothing,
+        isolated=nothing,
+    )
 
 
 def _report(edges: EdgeSets, structures: Structures, architecture: AnyArchitecture) -> None:
@@ -233,11 +253,43 @@ def _edge_columns(
         columns["edge_shifts"] = edges.edge_shifts.astype(dtype)
     cutoff = architecture.radius or 1.0
     features = edge_features(edges, structures, config.dataset.descriptors, cutoff)
-    if architecture.edge_features:
-        features.insert(0, edges.edge_len[:, None] / cutoff)
+    known = {
+        "lengths": lambda: edges.edge_len / cutoff,
+        "bond_order": lambda: _bond_orders(structures, edges),
+    }
+    named = [known[name]()[:, None] for name in architecture.edge_features]
+    features = [*named, *features]
     if features:
         columns["edge_attr"] = np.concatenate(features, axis=1).astype(dtype)
     return columns
+
+
+def _bond_orders(structures: Structures, edges: EdgeSets) -> Floats:
+    """(E,) order of the bond along each edge over 3; 0 where there is none."""
+    bonds = structures.bonds
+    if bonds is None:
+        raise ConfigError(
+            [
+                Problem(
+                    "NeuralNetwork.Architecture.edge_features",
+                    "expected lengths, because only SMILES tell bonds; got bond_order",
+                )
+            ]
+        )
+    atoms = int(structures.node_ptr[-1])
+
+    def keys(ptr: NDArray[np.int64], source: Array, target: Array) -> NDArray[np.int64]:
+        first = np.repeat(structures.node_ptr[:-1], np.diff(ptr))
+        return (target + first) * atoms + source + first
+
+    bonded = keys(bonds.ptr, bonds.source, bonds.target)
+    order = bonded.argsort()
+    wanted = keys(edges.edge_ptr, edges.source, edges.target)
+    place = np.searchsorted(bonded[order], wanted).clip(max=max(len(order) - 1, 0))
+    if not len(order):
+        return np.zeros(len(wanted))
+    found = order[place]
+    return np.where(bonded[found] == wanted, bonds.order[found] / 3.0, 0.0)
 
 
 def _lattice_columns(

@@ -14,6 +14,22 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Bonds:
+    """The chemical bonds of G structures, each in both directions.
+
+    Attributes:
+        ptr: (G + 1,) first bond of each structure.
+        source, target: (B,) atoms, counted within the structure; sorted by target.
+        order: (B,) 1, 1.5, 2 or 3.
+    """
+
+    ptr: NDArray[np.int64]
+    source: NDArray[np.int32]
+    target: NDArray[np.int32]
+    order: Floats
+
+
+@dataclass(frozen=True)
 class Structures:
     """G structures with N atoms in all; the atoms of one structure are contiguous.
 
@@ -28,6 +44,7 @@ class Structures:
         graph: feature name → (G, dim).
         units: feature name → unit, for those whose unit the format fixes.
         source: (G,) number of the data set of each structure, where the samples say so.
+        bonds: chemical bonds, where the format knows them.
     """
 
     names: tuple[str, ...]
@@ -40,6 +57,7 @@ class Structures:
     graph: dict[str, Floats] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     source: NDArray[np.int64] | None = None
+    bonds: Bonds | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -73,6 +91,7 @@ def join(parts: Sequence[Structures]) -> Structures:
             "Hint: give Dataset.lattice, or keep periodic and open structures apart"
         )
     cells = [part.cell for part in parts if part.cell is not None]
+    bonds = [part.bonds for part in parts if part.bonds is not None]
     sources = [part.source for part in parts if part.source is not None]
     pbcs = [part.pbc for part in parts if part.pbc is not None]
     return Structures(
@@ -86,4 +105,14 @@ def join(parts: Sequence[Structures]) -> Structures:
         graph={name: np.concatenate([p.graph[name] for p in parts]) for name in parts[0].graph},
         units=parts[0].units,
         source=np.concatenate(sources) if len(sources) == len(parts) else None,
+        bonds=_joined(bonds) if len(bonds) == len(parts) else None,
+    )
+
+
+def _joined(parts: Sequence[Bonds]) -> Bonds:
+    return Bonds(
+        pointers(np.concatenate([np.diff(part.ptr) for part in parts])),
+        np.concatenate([part.source for part in parts]),
+        np.concatenate([part.target for part in parts]),
+        np.concatenate([part.order for part in parts]),
     )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 # ASE cannot read these; everything else it can, also when the training data was in another format
-OWN_FORMATS = frozenset({"LSMS", "unit_test"})
+OWN_FORMATS = frozenset({"LSMS", "unit_test", "SMILES"})
 ASE_SUFFIXES = frozenset({".xyz", ".extxyz", ".cif", ".poscar", ".vasp", ".traj", ".json", ".db"})
 
 

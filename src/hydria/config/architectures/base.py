@@ -13,6 +13,7 @@ Activation = Literal[
     "relu", "silu", "selu", "prelu", "elu", "lrelu_01", "lrelu_025", "lrelu_05", "sigmoid"
 ]
 
+EdgeFeature = Literal["lengths", "bond_order"]
 # Architectures that have vectors in any case, and those that have them with `equivariance`.
 WITH_VECTORS = frozenset({"PAINN", "PNAEq", "MACE"})
 WITH_POSITIONS = frozenset({"EGNN", "SchNet"})
@@ -44,8 +45,8 @@ class Architecture(Frozen):
     """Activation of convolutions and heads."""
     graph_pooling: Literal["mean", "add", "sum", "max"] = "mean"
     """How node features become graph features; `sum` is another word for `add`."""
-    edge_features: Annotated[tuple[Literal["lengths"], ...], BeforeValidator(_lengths)] = ()
-    """Edge features that the convolutions see; `lengths` are the distances in units of `radius`."""
+    edge_features: Annotated[tuple[EdgeFeature, ...], BeforeValidator(_lengths)] = ()
+    """What convolutions see of edges: `lengths` in units of `radius`, `bond_order` of SMILES."""
     output_heads: OutputHeads = Field(default_factory=OutputHeads)
     """Layers behind the convolutions, for graph and for node outputs."""
     task_weights: tuple[NonNegative, ...] | None = None

@@ -21,6 +21,7 @@ FORMATS = Registry(
         "extxyz": "hydria.data.formats.through_ase:read",
         "CIF": "hydria.data.formats.through_ase:read",
         "POSCAR": "hydria.data.formats.through_ase:read",
+        "SMILES": "hydria.data.formats.smiles:read",
     },
 )
 
