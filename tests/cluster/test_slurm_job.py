@@ -273,3 +273,20 @@ def test_jobs_of_a_sweep_wait_for_one_another(workplace: Workplace) -> None:
         [first],
         [second],
     ]
+
+
+def test_sweep_over_a_config_is_one_array(workplace: Workplace) -> None:
+    slurm, place = workplace.slurm, workplace.folder
+    said = slurm.command(
+        sys.executable, "-m", "hydria", "submit", "--site", "test-slurm.yaml", "--config",
+        "tiny.json", "--task", "prepare", "--cpus", "1", "--mem", "1G", "--no-preflight",
+        "--sweep", "NeuralNetwork.Training.seed=1,2", "--array", "2", cwd=place,
+    )  # fmt: skip
+    array = said.split()[-1]
+    for member in (0, 1):
+        slurm.wait_for(f"{array}_{member}", "COMPLETED", "FAILED", timeout_s=90)
+        assert slurm.state_of(f"{array}_{member}") == "COMPLETED"
+    assert slurm.field_of(f"{array}_1", "ArrayTaskId") == "1"
+    assert len(list((place / "hydria/data/stores").glob("made-*"))) == 2
+    seeds = [(place / f"hydria/runs/tiny-seed-{seed}/job").is_dir() for seed in (1, 2)]
+    assert seeds == [True, True]

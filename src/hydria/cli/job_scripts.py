@@ -21,7 +21,7 @@ from hydria.deploy.render import account_note, missing_account, render
 from hydria.deploy.request import gather
 from hydria.deploy.schedulers import scheduler_of
 from hydria.deploy.sites import load_site
-from hydria.deploy.task import WITHOUT_CONFIG, Task, make_task
+from hydria.deploy.task import OWN_SCRIPT, WITHOUT_CONFIG, Task, make_task
 
 RENDERED = Path("jobs/rendered")
 OVERRIDDEN = frozenset({"train", "prepare"})
@@ -43,8 +43,19 @@ def write_jobs(asked: Asked) -> list[Job]:
     if not asked.sweep:
         return [write_job(asked)]
     variants = read_sweep(asked.sweep)
-    written = [(replace(asked, **variant.values), variant.label) for variant in variants]
-    return [write_job(each, label) for each, label in written]
+    kind = OWN_SCRIPT if asked.script else asked.task or "train"
+    if kind not in OVERRIDDEN and any(variant.overrides for variant in variants):
+        message = (
+            f"expected nodes, gpus, cpus or ranks for {kind}, which no key of a config changes"
+        )
+        raise DeployError([Problem("--sweep", message)])
+    return [
+        write_job(
+            replace(asked, **variant.counts, words=[*(asked.words or []), *variant.overrides]),
+            variant.label,
+        )
+        for variant in variants
+    ]
 
 
 def write_job(asked: Asked, label: str = "") -> Job:
@@ -68,7 +79,7 @@ def write_job(asked: Asked, label: str = "") -> Job:
     name = f"{plan.config.slug}.{script.extension}"
     folder = asked.out if label and asked.out else RENDERED / plan.site.name
     file = asked.out if asked.out and not label else folder / name
-    _write(file, script.text)
+    write_script(file, script.text)
     notes = [*_account(plan), *(loaded.warnings if loaded else ()), *map(str, findings)]
     return Job(plan, file, tuple(notes))
 
@@ -107,7 +118,8 @@ def _account(plan: Plan) -> list[str]:
     return [account_note(plan, scheduler_of(plan.site.scheduler.kind))]
 
 
-def _write(file: Path, text: str) -> None:
+def write_script(file: Path, text: str) -> None:
+    """Replace the file, whole or not at all; DeployError where it cannot be written."""
     try:
         if file.is_dir():
             raise IsADirectoryError("it is a folder")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from hydria.cli.job_options import Asked, takes_job_options
-from hydria.cli.job_scripts import Job, say_notes, write_jobs
+from hydria.cli.job_scripts import Job, say_notes, write_jobs, write_script
 from hydria.core.errors import DeployError, Problem
 from hydria.deploy.submit import UNKNOWN_ID, may_submit, run_folder, submit, submit_line
 
@@ -29,6 +31,9 @@ def command(
     one_by_one: Annotated[
         bool, typer.Option("--one-by-one", help="Each job of a --sweep waits for the one before.")
     ] = False,
+    array: Annotated[
+        int | None, typer.Option("--array", min=1, help="A --sweep as one array, N at a time.")
+    ] = None,
 ) -> None:
     """Do what `hydria job` does, then sbatch, qsub, flux batch or bash; the exit code is theirs.
 
@@ -42,12 +47,26 @@ def command(
                 f"expected no chain on {written.plan.site.name}, where jobs go on by themselves"
             )
             raise DeployError([Problem("--chain", message)])
+    if array is not None:
+        _as_array(jobs, array, dry_run)
+        return
     before = ""
     for written in jobs:
         say_notes(written)
         before = before if one_by_one else ""
         for number in range(chain):
             before = _hand_over(written, before, number, dry_run)
+
+
+def _as_array(jobs: Sequence[Job], at_once: int, dry_run: bool) -> None:
+    """Submit one script that runs all of them."""
+    from hydria.deploy.array import array_script
+
+    plans, files = [job.plan for job in jobs], [job.file for job in jobs]
+    text = array_script(plans, files, at_once)
+    file = files[0].with_name(f"{plans[0].config.name}-array{files[0].suffix}")
+    write_script(file, text)
+    _hand_over(replace(jobs[0], file=file), "", 0, dry_run)
 
 
 def _hand_over(written: Job, after: str, number: int, dry_run: bool) -> str:

@@ -39,12 +39,13 @@ class Script:
 def render(plan: Plan) -> Script:
     """Print `plan`; the same plan gives the same bytes."""
     scheduler = scheduler_of(plan.site.scheduler.kind)
-    text = _environment().get_template(scheduler.template).render(**_context(plan, scheduler))
+    text = templates().get_template(scheduler.template).render(**_context(plan, scheduler))
     return Script(text, scheduler.extension)
 
 
 @cache
-def _environment() -> Environment:
+def templates() -> Environment:
+    """The templates of `jobs`; an undefined variable is an error."""
     import jinja2
 
     return jinja2.Environment(

@@ -264,6 +264,33 @@ def test_sweep_is_submitted_together_or_one_by_one(
     assert "--dependency" not in calls[0]
 
 
+SEEDS = ["--sweep", "NeuralNetwork.Training.seed=1,2,3"]
+
+
+def test_sweep_over_seeds_is_one_array(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_on_path(workplace, "sbatch", monkeypatch, "Submitted batch job 7", 0)
+    assert hydria(*SUBMIT, "--site", "frontier", *SEEDS, "--array", "2", "--out", "a b") == 0
+    assert (workplace / "submitted").read_text() == "sbatch a b/tiny-array.slurm\n"
+    text = (workplace / "a b/tiny-array.slurm").read_text()
+    assert "#SBATCH --array=0-2%2\n" in text
+    assert "    'a b/tiny-seed-2.slurm'\n" in text
+    assert '"seed": 2' in (workplace / "a b/tiny-seed-2.slurm").read_text()
+    assert text.count("--job-name") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--site", "frontier", "--sweep", "nodes=1,2"], "--array: expected jobs that ask for the"),
+        (["--site", "katana", *SEEDS], "--array: expected a site with Slurm, got katana"),
+        (["--site", "local", "--task", "predict", *SEEDS], "--sweep: expected nodes, gpus, cpus"),
+    ],
+)
+def test_array_that_cannot_be_is_refused(words: list[str], message: str) -> None:
+    with pytest.raises(HydriaError, match=message):
+        run([*SUBMIT, *words, "--array", "2"])
+
+
 def test_dry_run_prints_the_commands_and_submits_nothing(
     workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

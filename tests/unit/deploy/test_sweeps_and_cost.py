@@ -19,16 +19,24 @@ def test_sweep_is_every_combination() -> None:
     assert [variant.label for variant in variants] == [
         "nodes-1-cpus-4", "nodes-1-cpus-8", "nodes-2-cpus-4", "nodes-2-cpus-8",
     ]  # fmt: skip
-    assert variants[1].values == {"nodes": 1, "cpus": 8}
+    assert variants[1].counts == {"nodes": 1, "cpus": 8}
+
+
+def test_sweep_over_a_config_overrides_it() -> None:
+    variants = read_sweep(["NeuralNetwork.Training.seed=1,2"])
+    assert [(variant.label, variant.overrides) for variant in variants] == [
+        ("seed-1", ["NeuralNetwork.Training.seed=1"]),
+        ("seed-2", ["NeuralNetwork.Training.seed=2"]),
+    ]
 
 
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
         (["node=1,2"], "expected one of cpus, gpus, nodes, ranks, got 'node'. Hint: did you mean"),
-        (["nodes=1,x"], "expected different whole numbers such as nodes=1,2,4"),
-        (["nodes=2,2"], "expected different whole numbers"),
-        (["nodes"], "expected different whole numbers"),
+        (["nodes=1,x"], "expected whole numbers such as nodes=1,2,4, got 'nodes=1,x'"),
+        (["nodes=2,2"], "expected different values such as nodes=1,2, got 'nodes=2,2'"),
+        (["nodes"], "expected different values"),
         (["nodes=1", "nodes=2"], "expected each name once, got nodes, nodes"),
     ],
 )
