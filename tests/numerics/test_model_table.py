@@ -23,7 +23,7 @@ from tests.support.model_table import (
 )
 from tests.support.models import make_batch, with_encodings
 
-INVARIANT = {"PNA", "PNAPlus", "CGCNN", "DimeNet", "GAT", "GIN", "SAGE", "MFC"}
+INVARIANT = ("PNA", "PNAPlus", "CGCNN", "DimeNet", "GAT", "GIN", "SAGE", "MFC")
 # what mathematics does not allow → what the message says of it
 HOLES = {
     **{(name, "edge features"): "does not see edge features" for name in ("GIN", "SAGE", "MFC")},
