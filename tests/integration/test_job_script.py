@@ -18,8 +18,9 @@ from unittest.mock import ANY
 
 import pytest
 
+from hydria.deploy.render import render
 from hydria.deploy.task import Task, make_task
-from tests.support.jobs import script_for
+from tests.support.jobs import plan_for
 
 TRAINER = """#!/bin/bash
 # stand-in for hydria: notes its call, does what TRAINER tells it
@@ -100,12 +101,12 @@ class Stage:
         trainer: str,
         environment: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
+        overrides: Sequence[str] = (),
         **flags: Any,
     ) -> subprocess.Popen[str]:
-        script = self.folder / "job.sh"
-        script.write_text(
-            script_for(site, run_dir=str(self.run_dir), data=str(self.folder / "data"), **flags)
-        )
+        where = {"run_dir": str(self.run_dir), "data": str(self.folder / "data")}
+        script = self.folder / f"job-{len(list(self.folder.glob('job-*')))}.sh"
+        script.write_text(render(plan_for(site, *overrides, **where, **flags)).text)
         env = os.environ | JOB | {"TRAINER": trainer, "CALLS": str(self.folder / "calls")}
         env |= {"PATH": f"{self.folder / 'bin'}:/usr/bin:/bin"} | dict(environment or {})
         return subprocess.Popen(
@@ -327,6 +328,18 @@ def test_own_script_is_ended_by_the_warning(stage: Stage) -> None:
     code, output = finish(process)
     assert code == 143, output
     assert "the walltime ends soon: ending what runs" in output
+
+
+def test_other_task_leaves_a_running_training_alone(stage: Stage) -> None:
+    training = stage.start("local", "waits")
+    stage.wait_for_call("hydria train")
+    config = (stage.run_dir / "job/small.json").read_text()
+    changed = {"task": make_task("prepare", None, ())}
+    assert stage.run("local", "finished", overrides=["Training.num_epoch=9"], **changed)[0] == 0
+    assert (stage.run_dir / "job/small.json").read_text() == config
+    assert not (stage.run_dir / "STOP").exists()
+    training.send_signal(signal.SIGTERM)
+    assert finish(training)[0] == 75
 
 
 def test_script_outside_its_scheduler_says_so(stage: Stage) -> None:

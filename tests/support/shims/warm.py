@@ -5,6 +5,7 @@ What runs is the real `hydria`; only the seconds that its imports take are spent
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -17,20 +18,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 START_TIMEOUT_S = 90
+# What commands of Hydria import, some of it only where it is used.
+IMPORTED = (
+    "matplotlib.pyplot", "pyarrow.parquet", "torch.distributed", "torch.utils.tensorboard",
+    "hydria.cli.job", "hydria.cli.prepare", "hydria.cli.report", "hydria.cli.submit",
+    "hydria.cli.train", "hydria.report.page", "hydria.report.plots",
+    "hydria.workloads.property.task", "hydria.workloads.run",
+)  # fmt: skip
 PASSED_ON = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
 
 
 def serve(place: str) -> None:
     """Import, then fork a process for every command that comes to the socket `place`."""
-    import hydria.cli.job
-    import hydria.cli.prepare
-    import hydria.cli.report
-    import hydria.cli.submit
-    import hydria.cli.train
-    import hydria.report.page
-    import hydria.workloads.property.task
-    import hydria.workloads.run  # noqa: F401
-
+    for name in IMPORTED:
+        importlib.import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(place)
