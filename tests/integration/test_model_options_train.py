@@ -95,15 +95,15 @@ def test_recomputed_activations_give_equal_losses(tmp_path: Path) -> None:
     assert losses[0] == losses[1]
 
 
-def test_learnt_weights_follow_the_noise_of_the_outputs(tmp_path: Path) -> None:
+def test_learnt_weights_follow_the_losses(tmp_path: Path) -> None:
     tree = make_tree(tmp_path / "raw", uncertainty_weighting=True, num_epoch=40)
     tree["NeuralNetwork"]["Training"]["Optimizer"]["learning_rate"] = 0.02
     trainer, _ = trained(tree, tmp_path)
-    noise = trainer.stepper.model.balance.log_variances.detach().exp()
-    means = trainer.evaluate("train")
-    # at the optimum the variance is the loss itself
-    assert (noise.argsort() == torch.tensor(means).argsort()).all()
-    assert bool((noise != 1).all())
+    found = trainer.stepper.model.balance.log_variances.detach()
+    losses = torch.tensor(trainer.evaluate("train"))
+    # where the sum is smallest the variance is the loss itself; steps lag behind
+    assert bool(((found - losses.log()).abs() < losses.log().abs()).all())
+    assert bool((found < 0).all())
 
 
 def test_learnt_weights_go_on_from_a_checkpoint(tmp_path: Path) -> None:

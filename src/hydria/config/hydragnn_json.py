@@ -60,6 +60,7 @@ DERIVED: dict[KeyPath, set[str]] = {
         "pna_deg",
         "edge_dim",
         "avg_num_neighbors",
+        "graph_attr_dim",
     },
     VARIABLES: {
         "minmax_node_feature",

@@ -21,6 +21,7 @@ FACTS = (
     "pna_deg",
     "edge_dim",
     "avg_num_neighbors",
+    "graph_attr_dim",
 )
 
 
@@ -60,6 +61,7 @@ def write_facts(config: Tree, summary: DataSummary) -> None:
         list(summary.pna_deg),
         summary.edge_dim,
         summary.avg_num_neighbors,
+        summary.graph_attr_dim,
     )
     network["Architecture"].update(zip(FACTS, facts, strict=True))
 

@@ -70,6 +70,7 @@ def _facts(written: Mapping[str, Any], config: RunConfig) -> DataSummary:
         num_nodes=written.get("num_nodes"),
         pna_deg=written.get("pna_deg") or (),
         avg_num_neighbors=written.get("avg_num_neighbors") or 0.0,
+        graph_attr_dim=written.get("graph_attr_dim") or len(variables.graph_attr_features),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hydria.core.errors import DataError
 from hydria.data.branches import branch_numbers
 from hydria.data.formats import read
 from hydria.data.structures import Structures, join, pointers
-from tests.support.raw_data import lsms_dataset, make_frames
+from tests.support.raw_data import lsms_dataset, make_frames, make_samples
 
 
 def structures(*names: str, source: list[int] | None = None) -> Structures:
@@ -79,10 +80,6 @@ def test_files_one_folder_down_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_pickled_samples_bring_their_number(tmp_path: Path) -> None:
-    import pickle
-
-    from tests.support.raw_data import make_samples
-
     samples = make_samples(3)
     for number, sample in enumerate(samples):
         sample.dataset_name = torch.tensor([[number % 2]])
@@ -90,3 +87,18 @@ def test_pickled_samples_bring_their_number(tmp_path: Path) -> None:
     features = {"name": ["num_of_protons", "charge"], "dim": [1, 1]}
     dataset = lsms_dataset(node_features=features)
     assert read(tmp_path / "s.pkl", dataset).source.tolist() == [0, 1, 0]
+
+
+def test_attributes_of_pickled_samples_are_a_graph_feature(tmp_path: Path) -> None:
+    samples = make_samples(3)
+    for number, sample in enumerate(samples):
+        sample.graph_attr = torch.tensor([[float(number), 2.0]])
+    (tmp_path / "s.pkl").write_bytes(pickle.dumps(samples))
+    dataset = lsms_dataset(
+        node_features={"name": ["num_of_protons", "charge"]},
+        graph_features={"name": ["graph_attr", "energy"], "dim": [2, 1]},
+    )
+    found = read(tmp_path / "s.pkl", dataset)
+    assert found.graph["graph_attr"].tolist() == [[0.0, 2.0], [1.0, 2.0], [2.0, 2.0]]
+    energies = [sample.y.ravel()[0].item() for sample in samples]
+    assert found.graph["energy"].ravel().tolist() == pytest.approx(energies)

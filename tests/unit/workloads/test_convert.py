@@ -19,7 +19,7 @@ from hydria.models import build_model
 from hydria.models.registry import ARCHITECTURES
 from hydria.models.upstream import convert_state
 from hydria.train import checkpoint as checkpoints
-from hydria.workloads.property.convert import convert_hydragnn
+from hydria.workloads.property.convert import _attributes, convert_hydragnn
 from hydria.workloads.property.unseen import predict_unseen
 from tests.support.models import make_model, make_spec
 from tests.support.upstream import FOLDER, Reference
@@ -77,7 +77,7 @@ def test_structures_can_be_predicted_from_the_command_line(
     tree["Dataset"]["node_features"]["dim"][-1] = dims[1]
     config.write_text(json.dumps(tree))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         hydria(["checkpoint", "convert", "--from", "hydragnn", str(weights), "config.json"])
     assert "hydria predict runs/PAINN --input" in capsys.readouterr().out
     atoms = Atoms("Cu4", positions=[[0, 0, 0], [0, 1.8, 1.8], [1.8, 0, 1.8], [1.8, 1.8, 0]])
@@ -158,6 +158,20 @@ def test_weights_of_attention_and_conditioning_find_their_places(mode: str) -> N
     converted = convert_state(renamed, spec)
     assert converted.keys() == ours.keys()
     assert all(torch.equal(converted[name], value) for name, value in ours.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        ("graph_conditioner.0.weight", 3),
+        ("module.graph_concat_projector.weight", 11),
+        ("graph_pool_projector.0.weight", 11),
+        ("node_emb.weight", 3),
+    ],
+)
+def test_weights_tell_how_many_attributes_graphs_have(name: str, columns: int) -> None:
+    state = {"other": torch.zeros(2), name: torch.zeros(8, columns)}
+    assert _attributes(state, 8) == (0 if name == "node_emb.weight" else 3)
 
 
 def convert_back(name: str) -> str:

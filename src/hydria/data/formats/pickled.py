@@ -25,6 +25,8 @@ from hydria.data.formats.files import name_below, raw_files, read_bytes
 from hydria.data.normalise import Scale
 from hydria.data.structures import Floats, Structures, join, pointers
 
+# what conditions HydraGNN's models lies beside y, and is a graph feature of this name here
+ATTRIBUTES = "graph_attr"
 # names of a lattice in HydraGNN's samples
 CELLS = ("cell", "supercell_size")
 SAFE = {
@@ -85,12 +87,16 @@ def _read_file(file: Path, name: str, dataset: Dataset) -> Structures:
         )
     node = _features(file, [_rows(sample.x) for sample in samples], dataset.node_features)
     graph = {}
-    if dataset.graph_features.name:
+    in_y = _without(dataset.graph_features, ATTRIBUTES)
+    if in_y.name:
         rows = [_rows(getattr(sample, "y", None)).reshape(1, -1) for sample in samples]
-        graph = _features(file, rows, dataset.graph_features)
+        graph = _features(file, rows, in_y)
     if len(objects) == 3:
         node = _in_own_units(node, objects[0])
         graph = _in_own_units(graph, objects[1])
+    if in_y != dataset.graph_features:
+        rows = [_rows(getattr(sample, ATTRIBUTES, None)).reshape(1, -1) for sample in samples]
+        graph |= _features(file, rows, _only(dataset.graph_features, ATTRIBUTES))
     cells = _cells(samples)
     return Structures(
         names=tuple(f"{name}#{index}" for index in range(len(samples))),
@@ -133,6 +139,20 @@ def _features(file: Path, rows: Sequence[Floats], features: Features) -> dict[st
         name: table[:, end - dim : end]
         for name, dim, end in zip(features.name, features.dim, ends, strict=True)
     }
+
+
+def _only(features: Features, name: str) -> Features:
+    """One of the features."""
+    place = features.name.index(name)
+    return Features(name=(name,), dim=(features.dim[place],), column_index=(0,))
+
+
+def _without(features: Features, name: str) -> Features:
+    """All features but one."""
+    places = [place for place, other in enumerate(features.name) if other != name]
+    columns = (features.name, features.dim, features.column_index)
+    named = zip(("name", "dim", "column_index"), columns, strict=True)
+    return Features(**{key: tuple(column[place] for place in places) for key, column in named})
 
 
 def _in_own_units(features: dict[str, Floats], bounds: Any) -> dict[str, Floats]:

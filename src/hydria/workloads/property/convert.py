@@ -79,7 +79,12 @@ def convert_hydragnn(
     path = find_config(config)
     loaded = load_config(path).config
     measured = sources(loaded.dataset, data_root) is not None
-    summary = prepare(loaded, data_root).summary if measured else _facts(read_tree(path), loaded)
+    if measured:
+        summary = prepare(loaded, data_root).summary
+    else:
+        attributes = _attributes(state, loaded.neural_network.architecture.hidden_dim)
+        facts = _facts(read_tree(path), loaded)
+        summary = facts.model_copy(update={"graph_attr_dim": attributes})
     adapted, spec = _as_upstream(loaded, summary)
     model = build_model(spec)
     try:
@@ -147,6 +152,17 @@ def _facts(tree: Mapping[str, Any], config: RunConfig) -> DataSummary:
         avg_num_neighbors=written.get("avg_num_neighbors") or 0.0,
         **_bounds(network.get("Variables_of_interest", {}), config),
     )
+
+
+def _attributes(state: Mapping[str, Tensor], width: int) -> int:
+    """Columns of the graphs' attributes that the weights take in; 0 without conditioning."""
+    before = {"graph_conditioner.0": 0, "graph_concat_projector": width}
+    before["graph_pool_projector.0"] = width
+    for name, value in state.items():
+        layer = name.removeprefix("module.").removesuffix(".weight")
+        if layer in before:
+            return value.shape[1] - before[layer]
+    return 0
 
 
 def _bounds(variables: Mapping[str, Any], config: RunConfig) -> dict[str, Any]:
