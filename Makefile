@@ -9,9 +9,10 @@ SITE ?= local
 CONFIG ?= lsms
 STACK ?= cpu
 FORMAT ?= sif
-# NODES=16 becomes --nodes 16, and so on; SET holds key=value overrides of the config
+# NODES=16 becomes --nodes 16, and so on; SET holds key=value overrides of the
+# config, FLAGS further options such as --explain or --assume path=value
 JOB_OPTIONS = $(foreach name,NODES GPUS CPUS MEM WALLTIME ACCOUNT QUEUE CONSTRAINT MAIL IMAGE DATA RUN_DIR OUT TASK RANKS STAGE SWEEP,\
-    $(if $($(name)),--$(subst _,-,$(call lower,$(name))) '$(subst ','\'',$($(name)))')) $(SET)
+    $(if $($(name)),--$(subst _,-,$(call lower,$(name))) '$(subst ','\'',$($(name)))')) $(FLAGS) $(SET)
 lower = $(shell printf '%s' '$(1)' | tr '[:upper:]' '[:lower:]')
 
 export OMP_NUM_THREADS ?= 1
