@@ -32,7 +32,11 @@ from tests.support.models import (
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 2e-5}
 
 # options that change what is computed, beside the defaults
+ATTENTION = {"global_attn_engine": "GPS", "global_attn_heads": 2, "global_attn_dropout": 0.0}
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    # exact attention over copies of a cell is that over the cell
+    "PNAPlus": {"attention": {**ATTENTION, "global_attn_type": "multihead"}},
+    "PAINN": {"attention": {**ATTENTION, "global_attn_type": "performer"}},
     "EGNN": {"equivariant": {"equivariance": True}},
     "SchNet": {"equivariant": {"equivariance": True}},
     "MACE": {
