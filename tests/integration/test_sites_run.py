@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,11 @@ PEERS_VISIBLE = {"perlmutter", "lumi", "polaris"}
 
 
 @pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with warm_server(tmp_path_factory.mktemp("warm") / "door") as door:
-        yield door
+def warm() -> Iterator[Path]:
+    # a socket's path may have 107 characters: pytest's own folders can be too deep
+    with tempfile.TemporaryDirectory(prefix="hydria-warm-") as folder:
+        with warm_server(Path(folder) / "door") as door:
+            yield door
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from hydria.config import load_config
 from hydria.core import log
 from hydria.core.places import data_root
 from hydria.data.prepare import PreparedData, prepare
+from hydria.runtime.launch import detect_ranks
 
 app = typer.Typer(help="Raw files to a graph store.")
 
@@ -34,7 +36,8 @@ def command(
     log.configure(loaded.config.verbosity.level)
     with progress_bar() as bar:
         prepared = prepare(loaded.config, data_root(data), force=force, progress=bar)
-    print(describe(prepared))
+    if detect_ranks(os.environ).rank == 0:
+        print(describe(prepared))
 
 
 def describe(prepared: PreparedData) -> str:

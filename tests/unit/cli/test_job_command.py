@@ -15,6 +15,7 @@ import pytest
 from hydria.cli.job_options import Asked
 from hydria.cli.main import run
 from hydria.config.job import JobConfig
+from hydria.core.assets import asset_dir
 from hydria.core.errors import ConfigError, HydriaError, Problem
 from hydria.deploy.submit import job_ids
 from tests.support.jobs import small_config
@@ -146,6 +147,13 @@ def test_words_are_arguments_of_such_a_task(workplace: Path, task: str) -> None:
     job("--task", task, "--out", "x.slurm", "--account", "a", "--", "--split", "train")
     text = (workplace / "x.slurm").read_text()
     assert re.search(rf"exec srun .* hydria {task}.* --split train$", text, re.MULTILINE)
+
+
+def test_task_does_not_take_the_place_of_the_training_script(workplace: Path) -> None:
+    job(site="local")
+    job("--task", "predict", site="local")
+    names = {path.name for path in (workplace / "jobs/rendered/local").iterdir()}
+    assert names == {"tiny.sh", "tiny-predict.sh"}
 
 
 def test_task_without_its_config_is_refused() -> None:
@@ -341,6 +349,19 @@ def test_site_check_tells_unknown_facts_and_faults(
     (workplace / "bad.yaml").write_text("name: bad\n")
     with pytest.raises(HydriaError, match=r"bad\.yaml: facility: field required"):
         run(["site", "check", "bad.yaml"])
+
+
+def test_site_check_tells_old_facts_and_names_that_nothing_reads(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (asset_dir("site") / "frontier.yaml").read_text()
+    text = text.replace("name: frontier\n", "name: mine\n", 1)
+    text = text.replace("as_of: 2026-07-07", "as_of: 2025-07-07")
+    (workplace / "mine.yaml").write_text(text.replace("MIOPEN_USER_DB_PATH", "MIOPEN_USER_DB"))
+    assert hydria("site", "check", "mine.yaml") == 0
+    said = capsys.readouterr().out
+    assert "MIOPEN_USER_DB: not a known name; did you mean MIOPEN_USER_DB_PATH?" in said
+    assert re.search(r"\d+ days old.*pytorch_frontier\.html", said)
 
 
 def test_site_explains_a_variable(capsys: pytest.CaptureFixture[str]) -> None:
