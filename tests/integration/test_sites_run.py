@@ -40,9 +40,9 @@ PEERS_VISIBLE = {"perlmutter", "lumi", "polaris"}
 @pytest.fixture(scope="module")
 def warm() -> Iterator[Path]:
     # a socket's path may have 107 characters: pytest's own folders can be too deep
-    with tempfile.TemporaryDirectory(prefix="hydria-warm-") as folder:
-        with warm_server(Path(folder) / "door") as door:
-            yield door
+    place = tempfile.TemporaryDirectory(prefix="hydria-warm-")
+    with place as folder, warm_server(Path(folder) / "door") as door:
+        yield door
 
 
 @pytest.fixture(scope="module")
