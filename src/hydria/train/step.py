@@ -112,9 +112,9 @@ def _distributed(model: nn.Module, task: Task, world: World) -> nn.Module:
     # statistics of the global batch are equal everywhere; local ones follow rank 0
     options: dict[str, Any] = {BROADCAST: not task.synchronised}
     # Parameters that no output depends on are found once in a static graph. But then DDP orders
-    # its buckets anew after the first step, and with it the sums of more than two ranks: a
-    # resumed run would differ in the last bits.
-    exact = torch.are_deterministic_algorithms_enabled()
+    # its buckets anew after the first step, and with it the sums of more than two ranks (of two,
+    # order does not matter): a resumed run would differ in the last bits.
+    exact = torch.are_deterministic_algorithms_enabled() and world.ranks.world_size > 2
     return DistributedDataParallel(
         model,
         device_ids=None if world.device.type == "cpu" else [world.device],

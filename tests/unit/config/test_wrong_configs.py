@@ -411,7 +411,8 @@ LIMITS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"use_graph_attr_conditioning": True, "graph_attr_conditioning_mode": "multiply"},
-        'graph_attr_conditioning_mode: expected one of concat_node, film, fuse_pool, got "multiply"',
+        "graph_attr_conditioning_mode: expected one of concat_node, film, fuse_pool, "
+        'got "multiply"',
     ),
     (
         {"mpnn_type": "MACE", "correlation": "high"},
