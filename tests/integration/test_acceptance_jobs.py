@@ -161,9 +161,9 @@ def test_acceptance_06_vista_is_asked_for_nothing_that_it_rejects() -> None:
     assert step_of(script)[0] == "ibrun"
     for flag in rejected:
         assert any(flag in text for text in errors_for("vista", directives=[f"{flag}=1"]))
-    wrong = errors_for("vista", image="/work/hydria-cuda-x86_64.sif")
+    wrong = errors_for("vista", image="/scratch/hydria-cuda-x86_64.sif")
     assert any("vista has aarch64" in text for text in wrong)
-    right = errors_for("vista", image="/work/hydria-cuda-aarch64.sif")
+    right = errors_for("vista", image="/scratch/hydria-cuda-aarch64.sif")
     assert not any("aarch64" in text for text in right)
 
 

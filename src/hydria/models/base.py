@@ -163,7 +163,7 @@ class MessagePassingStack(nn.Module, ABC):
 
     def vectors(self, nodes: NodeState, pos: Tensor | None) -> Tensor:
         """(N, 3, C) vectors of the nodes, for heads that predict some."""
-        raise NotImplementedError
+        raise ModelError(f"{type(self).__name__} has no vectors")
 
     def encode(self, batch: Any) -> Encoded:
         """Run the convolutions on a `GraphBatch` or a torch-geometric batch."""

@@ -7,6 +7,7 @@ graph up is never attended to.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
 
@@ -56,7 +57,7 @@ class Padding:
         return padded.flatten(0, 1).index_select(0, self.slots)
 
 
-class Attention(nn.Module):
+class Attention(nn.Module, ABC):
     """Queries, keys and values of several heads, and the layer that joins what they found."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -82,9 +83,9 @@ class Attention(nn.Module):
         joined: Tensor = self.out_proj(padding.take(found.transpose(1, 2)).flatten(1))
         return joined
 
+    @abstractmethod
     def attend(self, query: Tensor, key: Tensor, value: Tensor, filled: Tensor) -> Tensor:
         """Values found by each query, (G, H, L, D); `filled` (G, 1, L) tells real nodes."""
-        raise NotImplementedError
 
 
 class MultiheadAttention(Attention):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import torch
@@ -11,14 +12,14 @@ from hydria.core.errors import ModelError
 from hydria.models.state import Encoded
 
 
-class Heads(nn.Module):
+class Heads(nn.Module, ABC):
     """The heads of one kind in one branch: from an encoded batch to outputs by head number."""
 
     per_node: bool
 
+    @abstractmethod
     def forward(self, encoded: Encoded) -> dict[int, Tensor]:
         """Outputs by the number of the head, (G, dim) or (N, dim)."""
-        raise NotImplementedError
 
 
 class Branched(nn.ModuleDict):
