@@ -182,4 +182,8 @@ class ConvHeads(Heads):
         return {int(index): head(nodes, encoded) for index, head in self.heads.items()}
 
 
-NODE_HEADS = {"mlp": SharedHeads, "mlp_per_node": PositionHeads, "conv": ConvHeads}
+NODE_HEADS: dict[str, Callable[..., Heads]] = {
+    "mlp": SharedHeads,
+    "mlp_per_node": PositionHeads,
+    "conv": ConvHeads,
+}
