@@ -1,6 +1,5 @@
 import logging
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -12,14 +11,13 @@ from hydria.scripting.timing import Timer, print_timers
 
 
 @pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """No timers, and a script in which nobody has configured logging."""
     logger = logging.getLogger("hydria")
-    before = logger.level, logger.propagate
     monkeypatch.setattr(Timer, "totals", {})
     monkeypatch.setattr(logger, "handlers", [])
-    yield
-    logger.level, logger.propagate = before
+    # pytest hangs its own handlers on a logger that does not propagate
+    monkeypatch.setattr(logger, "propagate", True)
 
 
 def test_timers_of_one_name_add_up(capsys: pytest.CaptureFixture[str]) -> None:
