@@ -23,6 +23,9 @@ from hydria.report.tables import results_table
 from hydria.workloads.run import Request, train
 from tests.support.raw_data import config_tree, write_lsms
 
+# without it the trainer takes all cores, and keeps them for the tests that follow
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _algorithms_stay() -> object:
@@ -38,7 +41,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree = config_tree(write_lsms(root / "raw", count=20))
     tree["NeuralNetwork"]["Training"] |= {"num_epoch": 3, "seed": 4}
     tree["NeuralNetwork"]["Variables_of_interest"]["denormalize_output"] = True
-    train(Request(load_config(tree), root / "runs" / "made", root / "data"), {})
+    train(Request(load_config(tree), root / "runs" / "made", root / "data"), ONE_THREAD)
     return root
 
 

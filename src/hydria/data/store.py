@@ -7,7 +7,6 @@ folder of memory-mapped ``.npy`` files (see `hydria.data.folder`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -161,21 +160,16 @@ class GraphStore:
         first_node = np.repeat(ptr[:-1], edge_counts)
         np.add(self._source.take(edge_rows), first_node, out=edge_index[0])
         np.add(self._target.take(edge_rows), first_node, out=edge_index[1])
-        batch = np.repeat(np.arange(len(ids)), node_counts)
-        fields = {"edge_index": edge_index, "ptr": ptr, "batch": batch}
-        tensors = {name: torch.from_numpy(value) for name, value in fields.items()}
+        fields = {"edge_index": edge_index, "ptr": ptr}
+        fields["batch"] = np.repeat(np.arange(len(ids)), node_counts)
         for rows, columns in (
             (node_rows, self._node_columns),
             (edge_rows, self._edge_columns),
             (ids, self._graph_columns),
         ):
             for name, column in columns:
-                # Memory of torch's own, because its alignment is always the same: with NumPy's,
-                # matrix products would differ in their last bits from process to process.
-                shape, dtype = (len(rows), *column.shape[1:]), _torch_dtype(column.dtype)
-                tensors[name] = torch.empty(shape, dtype=dtype)
-                column.take(rows, axis=0, out=tensors[name].numpy(), mode="clip")
-        return GraphBatch(tensors)
+                fields[name] = column.take(rows, axis=0)
+        return GraphBatch({name: torch.from_numpy(value) for name, value in fields.items()})
 
     def __getitem__(self, index: int) -> Data:
         """Graph `index` as a ``torch_geometric`` sample (a copy).
@@ -304,11 +298,6 @@ class GraphStore:
 
         graphs, kinds = unpack_samples(list(samples), targets)
         return cls.from_graphs(graphs, kinds, attrs)
-
-
-@cache
-def _torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
-    return torch.from_numpy(np.empty(0, dtype=dtype)).dtype
 
 
 def _from_fields(fields: Mapping[str, Any]) -> GraphStore:
