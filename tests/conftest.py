@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -112,3 +113,11 @@ def _logging_stays() -> Iterator[None]:
         handler.close()
     logger.setLevel(level)
     logger.propagate = propagate
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """What a fixture or a test before this one did to torch's threads is undone."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
