@@ -13,11 +13,12 @@ from hydria.config.architectures.mace import MACE
 from hydria.core.errors import ConfigError, DataError
 from hydria.models import build_model
 from hydria.models.mace.conv import Surroundings
-from hydria.models.mace.couplings import _coupled, couplings, natural
+from hydria.models.mace.couplings import _coupled
 from hydria.models.mace.messages import Products
 from hydria.models.mace.product import ProductBasis
 from hydria.models.mace.radial import RadialEmbedding, agnesi, soft
 from hydria.nn.edges import Edges
+from hydria.nn.irreps import couplings, natural
 from hydria.nn.outer import OuterSums
 from tests.support.graphs import make_cluster, make_crystal
 from tests.support.models import CUTOFF, make_batch, make_model, make_spec

@@ -10,12 +10,12 @@ from e3nn import o3
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hydria.models.mace.couplings import couplings, span
 from hydria.models.mace.messages import Products
 from hydria.models.mace.product import ProductBasis
 from hydria.models.mace.radial import RadialEmbedding
 from hydria.models.state import NodeState
 from hydria.nn.edges import Edges
+from hydria.nn.irreps import Mixing, couplings
 from hydria.nn.outer import OuterSums
 
 # 1 / sqrt(mean of silu(z)² over a normal z), as e3nn scales activations
@@ -53,20 +53,6 @@ class Sizes(NamedTuple):
     edge_lmax: int
     num_radial: int
     edge_dim: int
-
-
-class Mixing(nn.Module):
-    """A linear layer over the channels of each degree: no bias, weights of unit variance."""
-
-    def __init__(self, lmax: int, in_dim: int, out_dim: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(lmax + 1, in_dim, out_dim))
-        self.scale = in_dim**-0.5
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, components, in_dim) → (N, components of the degrees it has, out_dim)."""
-        weight = self.weight * self.scale
-        return torch.cat([features[:, span(d)] @ weight[d] for d in range(len(weight))], dim=1)
 
 
 class MACEConv(nn.Module):

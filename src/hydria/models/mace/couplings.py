@@ -1,8 +1,4 @@
-"""Constant coefficients: Clebsch-Gordan couplings of two, and of many, irreducible features.
-
-Spherical features of degrees 0 … l lie in one axis of length (l + 1)²; degree l has the parity
-(-1)^l throughout.
-"""
+"""Constant coefficients: couplings of many equal features to one of a degree."""
 
 from __future__ import annotations
 
@@ -13,41 +9,12 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
+from hydria.nn.irreps import natural, span
+
 # from this order on only intermediate features of natural parity are kept: they become too many
 NATURAL_PARITY_ORDER = 4
 # singular values of a coupling's basis that are no rounding
 INDEPENDENT = 1e-9
-
-Path = tuple[int, int, int]
-
-
-def span(degree: int) -> slice:
-    """Where a degree lies in an axis of (l + 1)² components."""
-    return slice(degree**2, (degree + 1) ** 2)
-
-
-def natural(degree: int) -> o3.Irrep:
-    """The irrep of a degree with the parity of spherical harmonics."""
-    return o3.Irrep(degree, (-1) ** degree)
-
-
-def couplings(node_lmax: int, edge_lmax: int, out_lmax: int) -> list[Path]:
-    """(l₁ of nodes, l₂ of edges, l₃ out) that angular momentum and parity allow."""
-    return [
-        (first, second, third)
-        for first in range(node_lmax + 1)
-        for second in range(edge_lmax + 1)
-        for third in range(abs(first - second), min(first + second, out_lmax) + 1)
-        if (first + second + third) % 2 == 0
-    ]
-
-
-def clebsch_gordan(path: Path) -> Tensor:
-    """(2l₁+1, 2l₂+1, 2l₃+1) coefficients; unit features give features of unit size."""
-    first, second, third = path
-    coefficients: Tensor = o3.wigner_3j(first, second, third, dtype=torch.float64)
-    scaled: Tensor = coefficients * (2 * third + 1) ** 0.5
-    return scaled
 
 
 def monomials(num_features: int, order: int) -> list[tuple[int, ...]]:

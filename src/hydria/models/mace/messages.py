@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from hydria.models.mace.couplings import Path, clebsch_gordan, span
 from hydria.nn.functions import applied
+from hydria.nn.irreps import Path, clebsch_gordan, span
 from hydria.nn.outer import Chunk, OuterSums
 
 # the factors of the form by number; what belongs to edges is written once for each of them

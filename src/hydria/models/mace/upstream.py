@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from hydria.config.spec import ModelSpec
-from hydria.models.mace.couplings import couplings
 from hydria.models.mace.product import NUM_ELEMENTS
+from hydria.nn.irreps import couplings
 
 State = dict[str, Tensor]
 
