@@ -10,9 +10,9 @@ import harness
 import numpy as np
 
 from hydria.config import load_config
-from hydria.data import cu_au
 from hydria.data.formats import read
 from hydria.data.prepare import build, prepare
+from hydria.data.sets import lsms
 from tests.support.raw_data import config_tree
 
 FILES = 1000
@@ -24,7 +24,7 @@ def write_files(folder: Path) -> None:
     folder.mkdir()
     rng = np.random.RandomState(0)
     for index in range(FILES):
-        crystal = cu_au.draw(rng)
+        crystal = lsms.draw(rng)
         lines = [f"{rng.rand():.8f} 0 0"]
         for atom, (protons, pos) in enumerate(zip(crystal.numbers, crystal.pos, strict=True)):
             values = " ".join(f"{value:.8f}" for value in (*pos, protons, rng.rand()))

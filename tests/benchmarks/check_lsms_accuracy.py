@@ -15,8 +15,8 @@ import harness  # noqa: F401  (fixes the number of threads before NumPy is loade
 import numpy as np
 
 from hydria.config import load_config
-from hydria.data.cu_au import GOLD
 from hydria.data.prepare import PreparedData, prepare
+from hydria.data.sets.lsms import GOLD
 
 LEAST_R2 = 0.95
 # part of what the cubic leaves unexplained that may stay unexplained

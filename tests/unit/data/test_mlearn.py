@@ -10,7 +10,7 @@ import pytest
 
 from hydria.core.assets import asset_dir
 from hydria.core.errors import DataError
-from hydria.data.mlearn import as_extxyz, convert, hold_out
+from hydria.data.sets.mlearn import as_extxyz, convert, hold_out
 from tests.support.raw_data import mlearn_entry
 
 

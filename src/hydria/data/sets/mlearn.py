@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from hydria.core.errors import DataError
+from hydria.data.download import Remote
+from hydria.data.sets.entry import DataSet
 
 # one revision, so that the content behind an address never changes
 PUBLISHED = (
@@ -88,3 +90,33 @@ def _row(numbers: Iterator[float] | Sequence[float]) -> str:
 def _digits(value: float) -> str:
     """The shortest text that reads back as the same number."""
     return repr(float(value) + 0.0)  # no negative zero
+
+
+def _convert(files: tuple[Path, ...], folder: Path) -> None:
+    convert(files[0], files[1], folder)
+
+
+def _of(element: str, training: str | None = None, test: str | None = None) -> DataSet:
+    """The set of one element, with the checksums of the source's files where known."""
+    base = f"{PUBLISHED}/{element}"
+    return DataSet(
+        f"mlearn_{element.lower()}",
+        f"{element} from DFT, energies and forces (Zuo et al. 2020, BSD-3), as extended XYZ",
+        remote=(
+            Remote(f"{base}/training.json", f"{element}_training.json", training),
+            Remote(f"{base}/test.json", f"{element}_test.json", test),
+        ),
+        convert=_convert,
+    )
+
+
+DATA_SETS = (
+    _of(
+        "Si",
+        training="ae6d4b0a65b00e0fcf7ba0a6fad366716710d2f0d21d70199203089c6866b500",
+        test="d452b30a89f23bff76f7cc529b7b6c2d159ea81ccd5a4599fb1a18207654fa91",
+    ),
+    _of("Ge"),
+    _of("Li"),
+    _of("Mo"),
+)

@@ -8,24 +8,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hydria.data import cu_au
 from hydria.data.formats import read
 from hydria.data.lattice import read_csv
+from hydria.data.sets import lsms
 from tests.support.raw_data import lsms_dataset
 
 # of the first three structures and their lattices, written down when they were first made
 FIRST_THREE = "e8040435eb5c0fb065f58dc78a0748c99ce88d0fbe83db59074c66cdecec8802"
 
 
-def _ordered_crystal(shift: float = 0.0) -> cu_au.Crystal:
+def _ordered_crystal(shift: float = 0.0) -> lsms.Crystal:
     numbers = np.tile([79.0, 29.0, 29.0, 29.0], 8)  # L1_2: gold at the corners of each cube
-    pos = cu_au.SITES * 3.75
-    return cu_au.Crystal(numbers, (pos + shift) % 7.5, 7.5)
+    pos = lsms.SITES * 3.75
+    return lsms.Crystal(numbers, (pos + shift) % 7.5, 7.5)
 
 
 def test_files_are_the_same_bit_for_bit(tmp_path: Path) -> None:
     told: list[int] = []
-    cu_au.make(tmp_path / "set", count=3, progress=lambda _label, done, _total: told.append(done))
+    lsms.make(tmp_path / "set", count=3, progress=lambda _label, done, _total: told.append(done))
     files = sorted(path for path in (tmp_path / "set").rglob("*") if path.is_file())
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
     assert digest == FIRST_THREE
@@ -33,22 +33,22 @@ def test_files_are_the_same_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_files_read_back_as_what_was_computed(tmp_path: Path) -> None:
-    cu_au.make(tmp_path / "set", count=2)
+    lsms.make(tmp_path / "set", count=2)
     found = read(tmp_path / "set" / "raw", lsms_dataset())
-    rng = np.random.RandomState(cu_au.SEED)
+    rng = np.random.RandomState(lsms.SEED)
     for index, entry in enumerate(read_csv(tmp_path / "set" / "lattice.csv").values()):
-        crystal = cu_au.draw(rng)
+        crystal = lsms.draw(rng)
         atoms = slice(32 * index, 32 * (index + 1))
         assert np.array_equal(found.pos[atoms], crystal.pos)
         assert np.array_equal(found.numbers[atoms], crystal.numbers)
         assert entry.cell == (crystal.edge, 0, 0, 0, crystal.edge, 0, 0, 0, crystal.edge)
         energy = found.graph["free_energy_scaled_num_nodes"][index, 0]
-        assert energy == pytest.approx(cu_au.energy(crystal), abs=1e-8)
+        assert energy == pytest.approx(lsms.energy(crystal), abs=1e-8)
 
 
 def test_cells_stay_neutral_and_gold_draws_electrons() -> None:
     crystal = _ordered_crystal()
-    electrons, _ = cu_au.local_columns(crystal)
+    electrons, _ = lsms.local_columns(crystal)
     surplus = electrons - crystal.numbers
     assert surplus.sum() == pytest.approx(0, abs=1e-12)
     assert (surplus[crystal.numbers == 79] > 0.1).all()
@@ -56,15 +56,15 @@ def test_cells_stay_neutral_and_gold_draws_electrons() -> None:
 
 
 def test_columns_know_no_cell_boundary() -> None:
-    at_rest, moved = (cu_au.local_columns(_ordered_crystal(shift)) for shift in (0.0, 1.3))
+    at_rest, moved = (lsms.local_columns(_ordered_crystal(shift)) for shift in (0.0, 1.3))
     np.testing.assert_allclose(moved, at_rest, atol=1e-12)
 
 
 def test_columns_follow_the_stated_sum() -> None:
     """Brute force over images for one atom of a random crystal."""
-    crystal = cu_au.draw(np.random.RandomState(5))
-    electrons, moment = cu_au.local_columns(crystal)
-    chi = np.array([cu_au.ELECTRONEGATIVITY[int(z)] for z in crystal.numbers])
+    crystal = lsms.draw(np.random.RandomState(5))
+    electrons, moment = lsms.local_columns(crystal)
+    chi = np.array([lsms.ELECTRONEGATIVITY[int(z)] for z in crystal.numbers])
     transfer = screening = 0.0
     for j, pos in enumerate(crystal.pos):
         for image in np.ndindex(3, 3, 3):

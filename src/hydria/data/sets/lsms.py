@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from hydria.data.progress import Progress, silent
+from hydria.data.sets.entry import DataSet
 from hydria.data.structures import Floats
 
 COUNT = 1000
@@ -136,3 +137,14 @@ def _pair_weights(crystal: Crystal) -> Floats:
     weight = np.exp(-((distance / RANGE) ** 2)) * 0.5 * (1 + np.cos(np.pi * distance / CUTOFF))
     total: Floats = np.where(near, weight, 0.0).sum(axis=0)
     return total
+
+
+def _make(folder: Path, progress: Progress) -> None:
+    make(folder, progress=progress)
+
+
+DATA_SET = DataSet(
+    "lsms",
+    "1 000 periodic 32-atom Cu-Au crystals in LSMS text; EMT energies, computed here",
+    make=_make,
+)
