@@ -46,6 +46,10 @@ PARTS = {
         installer=Path(__file__).parent / "apptainer" / "install.sh",
     ),
     "buildah": SystemPart(programs=("buildah",), packages=("buildah",)),
+    # rootless: user namespaces, a runtime, files as one's own user
+    "podman": SystemPart(
+        programs=("podman", "crun", "newuidmap"), packages=("podman", "crun", "uidmap")
+    ),
     "mpich": SystemPart(programs=("mpiexec.mpich",), packages=("mpich",)),
 }
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +22,7 @@ from hydria.deploy.images.base import BOOTSTRAP, BaseImage
 from hydria.deploy.images.pip_settings import CONFIG_FILE, Bind, lend, pip_options
 from hydria.deploy.images.recipe import WHEELS, Format, print_recipe, printed_name
 from hydria.deploy.images.stack import Stack
-from hydria.deploy.images.tools import check_can_build, find_apptainer
+from hydria.deploy.images.tools import check_apptainer, check_can_build
 from hydria.deploy.images.wheels import build_facts, collect_wheels
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Build:
 
 def build_sif(build: Build) -> Path:
     """Build with Apptainer, as root or as an ordinary user; returns the image's path."""
-    find_apptainer()
+    check_apptainer()
     check_can_build()
     with workplace() as work, whole_or_nothing(build.output) as partial:
         options = prepare_sif(build, work)
@@ -93,12 +94,9 @@ def _sif_base(base: BaseImage, work: Path) -> BaseImage:
 def apptainer_build(
     image: Path, recipe: str, options: list[str], say: Callable[[str], None], folder: Path
 ) -> None:
-    """`apptainer build` in `folder`; DeployError with Apptainer's own reason if it fails.
-
-    spython's client would do it too, but hides the process, which must end when we are stopped.
-    """
-    program = find_apptainer().program
-    run_build([program, "build", "--force", *options, str(image), recipe], say, folder)
+    """Build in `folder` through spython; DeployError with Apptainer's own reason if it fails."""
+    program = [sys.executable, "-m", "hydria.deploy.images.client_build"]
+    run_build([*program, str(image), recipe, *options], say, folder)
 
 
 def run_build(
@@ -107,7 +105,10 @@ def run_build(
     folder: Path,
     environment: Mapping[str, str] | None = None,
 ) -> None:
-    """Run a builder in `folder`, passing on each line it prints; it ends when we are stopped."""
+    """Run a builder in `folder`, passing on each line it prints.
+
+    It and all that it starts are a process group, which ends when we are stopped.
+    """
     lines: deque[str] = deque(maxlen=KEPT_LINES)
     with subprocess.Popen(
         command,
@@ -117,6 +118,7 @@ def run_build(
         errors="replace",
         env=os.environ | (environment or {}),
         cwd=folder,
+        start_new_session=True,
     ) as process:
         try:
             for line in process.stdout or ():
@@ -130,11 +132,11 @@ def run_build(
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    process.terminate()
+    os.killpg(process.pid, signal.SIGTERM)
     try:
         process.wait(END_S)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def failure(output: str, code: int) -> DeployError:

@@ -12,7 +12,7 @@ from typing import Any
 
 from hydria.core.errors import DeployError
 from hydria.deploy.images.sif import architecture_of
-from hydria.deploy.images.tools import check_can_mount, find_apptainer
+from hydria.deploy.images.tools import check_apptainer, check_can_mount
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def inside(image: Path, command: Sequence[str], binds: Sequence[str] = ()) -> st
     Args:
         binds: `SOURCE[:TARGET[:ro]]`; each source must exist.
     """
-    find_apptainer()
+    check_apptainer()
     check_image(image)
     for bind in binds:
         if not Path(bind.split(":")[0]).exists():

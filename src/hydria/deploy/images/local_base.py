@@ -15,7 +15,7 @@ from hydria.core.errors import DeployError
 from hydria.deploy.images.build import SQUASH, apptainer_build, whole_or_nothing, workplace
 from hydria.deploy.images.recipe import templates
 from hydria.deploy.images.stack import Stack
-from hydria.deploy.images.tools import check_can_build, find_apptainer
+from hydria.deploy.images.tools import check_apptainer, check_can_build
 
 log = logging.getLogger(__name__)
 SBIN = ":/usr/sbin:/sbin"
@@ -57,7 +57,7 @@ def build_base(
     """A SIF with the base's release and the stack's system packages; returns its path."""
     release = release_of(stack)
     mirror = mirror or mirror_here(release)
-    find_apptainer()
+    check_apptainer()
     check_can_build()
     if shutil.which("debootstrap", path=os.environ.get("PATH", "") + SBIN) is None:
         raise DeployError(

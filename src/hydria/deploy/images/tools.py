@@ -6,29 +6,29 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from hydria.core.errors import DeployError
 
 OLDEST_APPTAINER = (1, 1)
 INSTALL = "apptainer.org says how to install it; on a cluster try `module avail apptainer`"
-# Docker-format builders, the first one found is taken.
+# Docker-format builders, the first one that works is taken.
 DOCKER_BUILDERS = ("buildah", "podman", "docker")
 
 
-@dataclass(frozen=True)
-class Apptainer:
-    """Apptainer or SingularityCE, ready to use."""
+def check_apptainer() -> None:
+    """DeployError when Apptainer, or SingularityCE in its place, is missing or too old.
 
-    program: str
-    version: tuple[int, ...]
-
-
-def find_apptainer() -> Apptainer:
-    """Apptainer of this machine; DeployError when there is none, or one that is too old."""
-    program = shutil.which("apptainer") or shutil.which("singularity")
+    spython calls either `singularity`, a name that both bring.
+    """
+    program = shutil.which("singularity")
     if program is None:
+        apptainer = shutil.which("apptainer")
+        if apptainer:
+            raise DeployError(
+                f"singularity: expected {apptainer} under this name too, got none. "
+                f"Hint: ln -s {apptainer} FOLDER/singularity, for a FOLDER on PATH"
+            )
         raise DeployError(f"apptainer: expected the program on PATH, got none. Hint: {INSTALL}")
     said = _output([program, "--version"])
     found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", said)
@@ -40,18 +40,25 @@ def find_apptainer() -> Apptainer:
         raise DeployError(
             f"{program}: expected apptainer {least} or newer, got {found[0]}. Hint: {INSTALL}"
         )
-    return Apptainer(program, version)
 
 
 def find_docker_builder() -> str:
     """Name of the program that builds Docker images here."""
-    for name in DOCKER_BUILDERS:
-        if shutil.which(name):
+    here = [name for name in DOCKER_BUILDERS if shutil.which(name)]
+    for name in here:
+        if name != "docker" or _daemon_answers():
             return name
+    got = "docker, whose daemon does not answer" if here else "none"
     raise DeployError(
-        f"expected one of {', '.join(DOCKER_BUILDERS)} on PATH, got none. "
+        f"expected one of {', '.join(DOCKER_BUILDERS)} on PATH, got {got}. "
         "Hint: install buildah (apt-get install buildah); it needs no daemon and no root"
     )
+
+
+def _daemon_answers() -> bool:
+    """Whether docker can do anything here: `docker version` asks the daemon for its own."""
+    done = subprocess.run(["docker", "version"], capture_output=True, timeout=60, check=False)
+    return done.returncode == 0
 
 
 # Kernel settings without which users have no namespaces of their own → the value to ask for

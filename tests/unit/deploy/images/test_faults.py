@@ -16,9 +16,9 @@ from hydria.deploy.images.build import FULL, failure, whole_or_nothing
 from hydria.deploy.images.container import check_image
 from hydria.deploy.images.sif import architecture_of
 from hydria.deploy.images.tools import (
+    check_apptainer,
     check_can_build,
     check_can_mount,
-    find_apptainer,
     find_docker_builder,
 )
 
@@ -32,8 +32,8 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
 
-    def add(name: str, says: str) -> None:
-        (folder / name).write_text(f"#!/bin/sh\necho '{says}'\n")
+    def add(name: str, does: str) -> None:
+        (folder / name).write_text(f"#!/bin/sh\n{does}\n")
         (folder / name).chmod(0o755)
 
     return add
@@ -47,18 +47,24 @@ def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("programs")
 def test_no_apptainer() -> None:
     with pytest.raises(DeployError, match="apptainer: expected the program on PATH, got none"):
-        find_apptainer()
+        check_apptainer()
 
 
 def test_apptainer_too_old(programs: Programs) -> None:
-    programs("apptainer", "apptainer version 1.0.3")
+    programs("singularity", "echo apptainer version 1.0.3")
     with pytest.raises(DeployError, match=r"expected apptainer 1\.1 or newer, got 1\.0\.3"):
-        find_apptainer()
+        check_apptainer()
 
 
 def test_singularity_will_do(programs: Programs) -> None:
-    programs("singularity", "singularity-ce version 4.1.2-1")
-    assert find_apptainer().version == (4, 1, 2)
+    programs("singularity", "echo singularity-ce version 4.1.2-1")
+    check_apptainer()
+
+
+def test_apptainer_without_its_second_name(programs: Programs) -> None:
+    programs("apptainer", "echo apptainer version 1.4.5")
+    with pytest.raises(DeployError, match=r"singularity: expected .*/apptainer under this name"):
+        check_apptainer()
 
 
 @pytest.mark.usefixtures("programs")
@@ -68,9 +74,16 @@ def test_no_docker_builder() -> None:
 
 
 def test_first_docker_builder_is_taken(programs: Programs) -> None:
-    programs("docker", "")
-    programs("podman", "")
+    programs("docker", "true")
+    assert find_docker_builder() == "docker"
+    programs("podman", "true")
     assert find_docker_builder() == "podman"
+
+
+def test_docker_without_its_daemon(programs: Programs) -> None:
+    programs("docker", "exit 1")
+    with pytest.raises(DeployError, match=r"got docker, whose daemon does not answer.*buildah"):
+        find_docker_builder()
 
 
 @pytest.mark.usefixtures("ordinary_user")
