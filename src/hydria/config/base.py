@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
@@ -25,10 +30,42 @@ class Frozen(BaseModel):
         frozen=True,
         extra="forbid",
         populate_by_name=True,
-        use_attribute_docstrings=True,
         defer_build=True,  # a part is built with its whole: a fifth of the time of `hydria job`
         allow_inf_nan=False,
     )
+
+
+@cache
+def descriptions(model: type[BaseModel]) -> dict[str, str]:
+    """Field → the text below it in the source, for documentation; base classes come first.
+
+    Only help, messages and the schema need them: pydantic's `use_attribute_docstrings` would read
+    every source whenever a config is loaded.
+    """
+    found: dict[str, str] = {}
+    for part in reversed(model.__mro__):
+        if issubclass(part, BaseModel) and part is not BaseModel:
+            found |= _below_fields(part)
+    given = {name: field.description for name, field in model.model_fields.items()}
+    return found | {name: text for name, text in given.items() if text}
+
+
+def _below_fields(model: type[BaseModel]) -> dict[str, str]:
+    body = _classes(inspect.getfile(model)).get(model.__qualname__, ())
+    return {
+        field.target.id: inspect.cleandoc(text.value.value)
+        for field, text in pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+        if isinstance(text.value.value, str)
+    }
+
+
+@cache
+def _classes(file: str) -> dict[str, list[ast.stmt]]:
+    """Name → body of the classes at the top of a source file."""
+    tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+    return {node.name: node.body for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 def _no_truth(value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from hydria.config.base import shown
+from hydria.config.base import descriptions, shown
 from hydria.config.dataset import NAME
 from hydria.config.hydragnn_json import ALIASES, MOVED, UNUSED
 from hydria.config.run import RunConfig
@@ -20,6 +20,8 @@ from hydria.core.registry import nearest
 KeyPath = tuple[str, ...]
 Where = tuple[int | str, ...]
 BRANCH = "architecture"
+# Keys inside a list of sections: their paths need numbers, and none is meant by a short form.
+REPEATED = frozenset({BRANCH, "stages"})
 # What pydantic calls a fault → what was expected.
 EXPECTED = {
     "greater_than": "a number > {gt:g}",
@@ -90,7 +92,7 @@ def schema() -> dict[KeyPath, str]:
 def _walk(model: type[BaseModel], prefix: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     for key, field in keys_of(model).items():
         path, inner = (*prefix, key), list(models_in(field.annotation))
-        yield path, _description(model, key) or (inner[0].__doc__ or "" if inner else "")
+        yield path, describe(model, key) or (inner[0].__doc__ or "" if inner else "")
         for section in inner:
             yield from _walk(section, path)
             if BRANCH in keys_of(section):  # a single head needs no branch around it
@@ -98,11 +100,10 @@ def _walk(model: type[BaseModel], prefix: KeyPath) -> Iterator[tuple[KeyPath, st
                     yield from _walk(head, path)
 
 
-def _description(model: type[BaseModel], key: str) -> str:
-    """Of a key, or of the one that it narrows down in a base class."""
-    sections = (base for base in model.__mro__ if issubclass(base, BaseModel))
-    found = (keys_of(section).get(key) for section in sections)
-    return next((field.description for field in found if field and field.description), "")
+def describe(model: type[BaseModel], key: str) -> str:
+    """What is said about a key of a section; empty where nothing is."""
+    names = {field.alias or name: name for name, field in model.model_fields.items()}
+    return descriptions(model).get(names[key], "")
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,9 @@ def full_path(written: KeyPath) -> tuple[KeyPath, Problem | None]:
 
 
 def _ending_with(written: KeyPath) -> list[KeyPath]:
-    ends = {path for path in schema() if path[-len(written) :] == written and BRANCH not in path}
+    ends = {
+        path for path in schema() if path[-len(written) :] == written and not REPEATED & {*path}
+    }
     ends |= {new for old, new in ALIASES.items() if old[-len(written) :] == written}
     return sorted(ends)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic import BaseModel
+
 from hydria.config.architectures import ARCHITECTURES
-from hydria.config.explain import keys_of
+from hydria.config.explain import describe, keys_of, models_in
 from hydria.config.hydragnn_json import ALIASES, ARCHITECTURE, DERIVED, MOVED, UNUSED
 from hydria.config.run import RunConfig
 
@@ -28,6 +30,9 @@ def json_schema() -> Schema:
     """The schema of a whole file: known keys, upstream's other keys (deprecated), comments."""
     schema = RunConfig.model_json_schema(by_alias=True)
     definitions: dict[str, Schema] = schema["$defs"]
+    models: list[type[BaseModel]] = [RunConfig, *_below(RunConfig)]
+    for model in models:
+        _describe(schema if model is RunConfig else definitions[model.__name__], model)
     for section in [schema, *definitions.values()]:
         _accept_null(section)
     for path, note in _other_keys():
@@ -46,6 +51,20 @@ def json_schema() -> Schema:
     for name in ("NeuralNetwork", "Training"):
         definitions[name].pop("required", None)
     return {"$schema": DIALECT, "title": "Hydria config", **_without(schema, "title")}
+
+
+def _below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """The models of all sections of a section."""
+    for field in model.model_fields.values():
+        for section in models_in(field.annotation):
+            yield from (section, *_below(section))
+
+
+def _describe(section: Schema, model: type[BaseModel]) -> None:
+    for key, value in section["properties"].items():
+        text = describe(model, key)
+        if text:
+            value["description"] = text
 
 
 def _other_keys() -> Iterator[tuple[tuple[str, ...], str]]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from hydria.config.architectures import ARCHITECTURES
 from hydria.config.dataset import NAME
-from hydria.config.explain import BRANCH, PATTERNS, keys_of, models_in
+from hydria.config.explain import BRANCH, PATTERNS, describe, keys_of, models_in
 from hydria.config.not_yet import SWITCHES
 from hydria.config.run import RunConfig
 from hydria.core.errors import ConfigError, Problem, listed
@@ -61,9 +61,15 @@ EXAMPLE: dict[str, Any] = {
 LEFT_OUT = frozenset(SWITCHES) | {
     "workload",
     "Dataset.Descriptors",
+    "NeuralNetwork.Architecture.enable_interatomic_potential",
+    "NeuralNetwork.Training.compute_grad_energy",
+    "NeuralNetwork.Training.force_loss_function_type",
+    "NeuralNetwork.Training.stages",
+    "NeuralNetwork.Potential",
     "NeuralNetwork.Architecture.energy_weight",
     "NeuralNetwork.Architecture.energy_peratom_weight",
     "NeuralNetwork.Architecture.force_weight",
+    "NeuralNetwork.Architecture.stress_weight",
 }
 # Where several kinds of a section are possible, the one that is written.
 KINDS = {
@@ -112,7 +118,7 @@ def _section(
             continue
         inner = _kind(path, field.annotation, kinds)
         # a key without a description is the kind of its section
-        note = " ".join((field.description or model.__doc__ or "").split())
+        note = " ".join((describe(model, key) or model.__doc__ or "").split())
         if inner is not None:
             lines += [*_commented(f'{indent}"{key}": {{', note, indent)]
             lines += [*_section(inner, f"{path}.", values, kinds), f"{indent}}},"]
