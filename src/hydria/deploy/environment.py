@@ -13,6 +13,8 @@ from hydria.deploy.request import Setting
 WORKERS = "HYDRAGNN_NUM_WORKERS"
 THREADS = "OMP_NUM_THREADS"
 AGGREGATION = "HYDRAGNN_AGGR_BACKEND"
+TEMPORARY = "TMPDIR"
+WRITABLE = "the folder that every container can write to, on every node"
 ASKED = "asked for"
 PLAN = ("plan", "plan")
 
@@ -42,6 +44,8 @@ def plan_environment(
     for row in site.container.injections:
         if row.name in injections:
             entries |= {entry.name: entry for entry in _of_injection(site, row, facts)}
+    if facts["runtime"] != "none":
+        entries.setdefault(TEMPORARY, EnvEntry(TEMPORARY, literal("/tmp"), WRITABLE, *PLAN))
     for name, setting in asked.items():
         entries[name] = EnvEntry(
             name, literal(setting.value), ASKED, setting.source, setting.source

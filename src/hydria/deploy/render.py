@@ -14,7 +14,7 @@ from hydria.config.job import format_walltime
 from hydria.core.assets import asset_dir
 from hydria.deploy.placement import core_list
 from hydria.deploy.plan import Plan
-from hydria.deploy.runtimes import OF_FILES, container_words
+from hydria.deploy.runtimes import OF_FILES, container_words, passed_on, variable_prefix
 from hydria.deploy.schedulers import Scheduler, scheduler_of
 from hydria.deploy.steps import on_every_node, planned_text, stage_folder, staging_parts
 from hydria.deploy.task import DOCTOR
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 INSIDE_CONTAINER = frozenset({"torchrun"})
 INSTALL_HINT = "give --image, or --venv DIR of an environment that has it"
 HEADER_WIDTH = 96
+PASSED_WIDTH = 82
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ def _context(plan: Plan, scheduler: Scheduler) -> dict[str, object]:
         "module_paths": module_paths(plan),
         "image_is_file": plan.runtime.value in OF_FILES,
         "image": shlex.quote(plan.image.value) if plan.image.value else "",
+        "variable_prefix": variable_prefix(plan),
+        "passed_on": textwrap.wrap(" ".join(passed_on(plan)), PASSED_WIDTH),
         "venv": shlex.quote(plan.venv.value) if plan.venv.value else "",
         "install_hint": INSTALL_HINT,
         "results_line": _joined(

@@ -11,8 +11,10 @@ from hydria.deploy.plan import Plan
 IMAGE = '"$image"'
 # Runtimes whose image is a file on the machine; those of the others have names in a registry.
 OF_FILES = frozenset({"apptainer", "singularity"})
+# Variables of the runtime itself, such as APPTAINERENV_LD_PRELOAD, are not for what runs in it.
+OF_THE_RUNTIME = ("APPTAINER", "SINGULARITY")
 # What ranks in podman's containers must be told beside the variables of the plan.
-LAUNCHER_FAMILIES = ("SLURM_*", "PMI_*", "PMIX_*", "FLUX_*")
+LAUNCHER_FAMILIES = ("SLURM_*", "PMI_*", "PMIX_*", "PALS_*", "FLUX_*")
 # A launcher's step that the options of a container belong to, where nothing else makes one.
 OWN_STEP = {"pyxis": "srun -N1 -n1"}
 
@@ -51,22 +53,38 @@ def _flags(plan: Plan) -> list[str]:
     return [*gpu, *fakeroot, *container.exec_flags, *injected]
 
 
+def variable_prefix(plan: Plan) -> str:
+    """What stands before the names of variables that win over those of an image; "" for none.
+
+    The option --env would do it too, but takes commas and equals signs in values for its own.
+    """
+    of_files = plan.image.value is not None and plan.runtime.value in OF_FILES
+    return f"{plan.runtime.value.upper()}ENV_" if of_files else ""
+
+
+def passed_on(plan: Plan) -> list[str]:
+    """Variables that the command must see, whatever the runtime passes on by itself."""
+    names = ["HYDRIA_DATA", *(entry.name for entry in plan.env)]
+    if plan.site.launch.master_addr is not None:
+        names += ["MASTER_ADDR", "MASTER_PORT"]
+    return [name for name in names if not name.startswith(OF_THE_RUNTIME)]
+
+
 def _apptainer(plan: Plan, folders: Sequence[str]) -> list[str]:
     binds = [*folders, *map(shlex.quote, injected_binds(plan))]
-    words = [plan.runtime.value, "exec", *_flags(plan)]
+    words = [plan.runtime.value, "exec", *_flags(plan), '--pwd "$PWD"']
     return [*words, *(f"--bind {bind}" for bind in binds), IMAGE]
 
 
 def _podman(plan: Plan, folders: Sequence[str]) -> list[str]:
-    # podman passes nothing on by itself
-    names = ["HYDRIA_DATA", *(entry.name for entry in plan.env), *LAUNCHER_FAMILIES]
-    if plan.site.launch.master_addr is not None:
-        names += ["MASTER_ADDR", "MASTER_PORT"]
+    """podman passes no variable on by itself, and would run the image's own command."""
+    names = [*passed_on(plan), *LAUNCHER_FAMILIES]
     if plan.site.launch.gpu_select == "mask_wrapper":
         names.append("CUDA_VISIBLE_DEVICES")
     return [
         "podman-hpc run --rm",
         *_flags(plan),
+        "--entrypoint=",
         *(f"--env {shlex.quote(name)}" for name in names),
         *(f"--volume {folder}:{folder}" for folder in folders),
         *(f"--volume {shlex.quote(f'{bind}:{bind}')}" for bind in injected_binds(plan)),
@@ -76,15 +94,27 @@ def _podman(plan: Plan, folders: Sequence[str]) -> list[str]:
 
 
 def _shifter(plan: Plan, folders: Sequence[str]) -> list[str]:
+    """shifter passes the whole environment on, and has no word for a part of it."""
     volumes = (f"--volume={folder}:{folder}" for folder in folders)
-    return [f"shifter --image={IMAGE}", *_flags(plan), *volumes]
+    return [f"shifter --image={IMAGE}", *_flags(plan), *volumes, '--workdir="$PWD"']
 
 
 def _pyxis(plan: Plan, folders: Sequence[str]) -> list[str]:
-    """Options of srun itself; they follow the launcher's own."""
-    binds = [*folders, *map(shlex.quote, injected_binds(plan))]
+    """Options of srun itself; they follow the launcher's own.
+
+    pyxis passes the environment on, but lets an image's own values win over unnamed variables.
+    """
+    binds = [*folders, "/tmp", *map(shlex.quote, injected_binds(plan))]
     mounts = ",".join(f"{bind}:{bind}" for bind in binds)
-    return [f"--container-image={IMAGE}", f"--container-mounts={mounts}", *_flags(plan)]
+    return [
+        f"--container-image={IMAGE}",
+        f"--container-mounts={mounts}",
+        '--container-workdir="$PWD"',
+        f"--container-env={','.join(passed_on(plan))}",
+        "--no-container-entrypoint",
+        "--no-container-mount-home",
+        *_flags(plan),
+    ]
 
 
 RUNTIMES: dict[str, Callable[[Plan, Sequence[str]], list[str]]] = {

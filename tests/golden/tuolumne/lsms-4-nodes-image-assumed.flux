@@ -2,7 +2,7 @@
 # hydria 0.1.0 job: lsms on tuolumne (LLNL)
 # 4 nodes x 4 ranks x 21 cores + 1 GPU each, 01:00:00 in pbatch
 #
-# site      tuolumne, sha256 6c52ca235931e2d1, facts of 2026-11-20
+# site      tuolumne, sha256 7f091c19e8ef1e0a, facts of 2026-11-20
 # config    lsms, sha256 3add868afcf80da0 (in this script)
 # facility  https://hpc.llnl.gov/documentation/tutorials
 # submit    flux batch lsms.flux
@@ -17,7 +17,7 @@
 # (llnl/mpibind #45).
 #
 # 300 s before the walltime ends the trainer writes a checkpoint. Whether the site lets a job
-# requeue itself is unknown: submit it again.
+# requeue itself is unknown: `hydria submit --chain N` queues jobs that go on one after another.
 #
 # flux: --job-name=lsms
 # flux: --setattr=bank=abc123
@@ -25,6 +25,7 @@
 # flux: --nodes=4
 # flux: --exclusive
 # flux: --time-limit=3600s
+# flux: --signal=USR1@300s
 # flux: --setattr=rdzv_get_en=0
 # flux: --output=lsms-{{id}}.out
 
@@ -46,6 +47,8 @@ mkdir -p -- "$data_root" "$run_dir/job"
 restarts=${1:-0}
 
 # ---- environment: every value with its reason ------------------------------------------------
+# the machine's Python packages are not for the image's Python
+unset PYTHONPATH PYTHONHOME
 # OMP_NUM_THREADS: cores of a rank that loader workers leave [plan]
 export OMP_NUM_THREADS=17
 # HYDRAGNN_NUM_WORKERS: threads that assemble batches ahead [plan]
@@ -80,8 +83,23 @@ export FI_CXI_DISABLE_HOST_REGISTER=1
 export HSA_XNACK=1
 # HYDRIA_MPI_FIRST: Cray MPICH fails when torch is imported before mpi4py [olcf, 2026-07-07]
 export HYDRIA_MPI_FIRST=1
+# TMPDIR: the folder that every container can write to, on every node [plan]
+export TMPDIR=/tmp
 # where prepared data is found and kept
 export HYDRIA_DATA="$data_root"
+# what runs in the image sees these values, whatever the image sets
+pass_on() {
+    local name
+    for name in HYDRIA_DATA OMP_NUM_THREADS HYDRAGNN_NUM_WORKERS HYDRAGNN_AGGR_BACKEND \
+        NCCL_SOCKET_IFNAME NCCL_NET_GDR_LEVEL NCCL_MIN_NCHANNELS NCCL_CROSS_NIC \
+        FI_MR_CACHE_MONITOR FI_CXI_RDZV_EAGER_SIZE FI_CXI_RDZV_GET_MIN \
+        FI_CXI_RDZV_THRESHOLD FI_CXI_DEFAULT_TX_SIZE FI_CXI_DEFAULT_CQ_SIZE \
+        FI_CXI_RX_MATCH_MODE FI_CXI_DISABLE_HOST_REGISTER HSA_XNACK HYDRIA_MPI_FIRST \
+        TMPDIR; do
+        export "APPTAINERENV_$name=${!name}"
+    done
+}
+pass_on
 image=/images/hydria.sif
 [ -e "$image" ] || die "no image at $image"
 
@@ -175,7 +193,7 @@ if [ "$(of_status state)" = finished ]; then
     fi
     rm -f -- "$config.new"
     say "$run_dir holds a finished run of this config: nothing is left to do"
-    apptainer exec --bind "$data_root" --bind "$run_dir" --bind "$PWD" "$image" hydria report "$run_dir" --table || true
+    apptainer exec --pwd "$PWD" --bind "$data_root" --bind "$run_dir" --bind "$PWD" "$image" hydria report "$run_dir" --table || true
     say "report: $run_dir/report.html"
     say "to train anew, $anew"
     exit 0
@@ -210,15 +228,6 @@ on_cancel() {
 trap on_walltime USR1
 trap on_cancel TERM INT HUP
 rm -f -- "$run_dir/STOP"
-# The scheduler gives no warning: this one comes 300 s before the end of the walltime.
-(
-    trap 'kill "$!" 2> /dev/null; exit 0' TERM
-    sleep 3300 &
-    wait "$!"
-    kill -USR1 $$
-) &
-timer=$!
-trap 'kill "$timer" 2> /dev/null || true' EXIT
 
 # Traps interrupt `wait`; a job that was waited for already gives 127.
 wait_for() {
@@ -272,18 +281,19 @@ cat > "$run_dir/job/plan.json" << 'HYDRIA_PLAN'
   {"name": "FI_CXI_RX_MATCH_MODE", "value": "hybrid"},
   {"name": "FI_CXI_DISABLE_HOST_REGISTER", "value": "1"},
   {"name": "HSA_XNACK", "value": "1"},
-  {"name": "HYDRIA_MPI_FIRST", "value": "1"}
+  {"name": "HYDRIA_MPI_FIRST", "value": "1"},
+  {"name": "TMPDIR", "value": "/tmp"}
  ]
 }
 HYDRIA_PLAN
 preflight() {
-    exec flux run --exclusive -N 4 --tasks-per-node=4 apptainer exec --bind "$data_root" --bind "$run_dir" --bind "$PWD" "$image" hydria doctor --plan "$run_dir/job/plan.json" --run-dir "$run_dir" --data "$data_root" --json "$run_dir/job/doctor.json"
+    exec flux run --exclusive -N 4 --tasks-per-node=4 apptainer exec --pwd "$PWD" --bind "$data_root" --bind "$run_dir" --bind "$PWD" "$image" hydria doctor --plan "$run_dir/job/plan.json" --run-dir "$run_dir" --data "$data_root" --json "$run_dir/job/doctor.json"
 }
 run_step preflight || die "the machine is not as planned (above, and $run_dir/job/doctor.json)"
 
 # ---- data: made once, before any rank starts -------------------------------------------------
 prepare() {
-    exec apptainer exec --bind "$data_root" --bind "$run_dir" --bind "$PWD" "$image" hydria prepare "$config" --data "$data_root"
+    exec apptainer exec --pwd "$PWD" --bind "$data_root" --bind "$run_dir" --bind "$PWD" "$image" hydria prepare "$config" --data "$data_root"
 }
 prepared=0
 run_step prepare || prepared=$?
@@ -291,7 +301,7 @@ run_step prepare || prepared=$?
 
 # ---- train -----------------------------------------------------------------------------------
 launch() {
-    exec flux run --exclusive -N 4 --tasks-per-node=4 apptainer exec --bind "$data_root" --bind "$run_dir" --bind "$PWD" "$image" hydria train "$config" --run-dir "$run_dir" "$@"
+    exec flux run --exclusive -N 4 --tasks-per-node=4 apptainer exec --pwd "$PWD" --bind "$data_root" --bind "$run_dir" --bind "$PWD" "$image" hydria train "$config" --run-dir "$run_dir" "$@"
 }
 set --
 case $(of_status state) in stopped | running | failed) set -- --resume ;; esac

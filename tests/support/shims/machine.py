@@ -39,6 +39,9 @@ while [[ $1 == -* ]]; do
     if [ "$1" = --bind ]; then
         [ -e "${2%%:*}" ] || { echo "FATAL: mount source $2 does not exist" >&2; exit 255; }
         shift
+    elif [ "$1" = --pwd ]; then
+        cd -- "$2" || { echo "FATAL: failed to set working directory" >&2; exit 255; }
+        shift
     fi
     shift
 done

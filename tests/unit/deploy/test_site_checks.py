@@ -79,7 +79,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("perlmutter", MINE | {"image": "x:1", "inject": ["mpich", "cuda-mpi"]}, 23,
      "injections 'mpich' and 'cuda-mpi' exclude each other"),
     ("perlmutter", MINE | {"image": "x:1", "inject": ["mpi"]}, 23,
-     "perlmutter has no injection 'mpi'. Hint: it has cfs, cuda-mpi, home, mpich"),
+     "perlmutter has no injection 'mpi'. Hint: it has cfs, cuda-mpi, home, host, mpich"),
     ("frontier", MINE | {"directives": ["--time=99:00:00"]}, 28,
      "--time is planned already, got '--time=99:00:00' too. Hint: its own option changes it"),
     ("andes", MINE | {"directives": ["--gres=gpu:1"]}, 28, "--gres is planned already"),
@@ -134,7 +134,7 @@ def test_task_sharing_and_closest_keep_peers_visible() -> None:
 def test_injections_are_asked_for_by_name() -> None:
     usual = plan_for("perlmutter", account="a", image="x:1")
     more = plan_for("perlmutter", account="a", image="x:1", inject=["cuda-mpi"])
-    assert usual.injections == ("nccl",)
+    assert usual.injections == ("host", "nccl")
     assert more.injections == ("nccl", "cuda-mpi")
     assert not list(injections_agree(more))
 
