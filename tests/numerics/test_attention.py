@@ -16,6 +16,7 @@ from torch_geometric.transforms import AddLaplacianEigenvectorPE
 from hydria.graph.laplacian import laplacian_encodings
 from hydria.models.attention import GPSLayer
 from hydria.models.registry import ARCHITECTURES
+from hydria.models.state import NodeState
 from hydria.nn.attention import (
     ATTENTIONS,
     SMALLEST,
@@ -178,7 +179,8 @@ def test_gps_layer_equals_torch_geometrics(training: bool) -> None:
         if isinstance(module, nn.Dropout):
             module.p = 0.0
     oracle.dropout = 0.0
-    output = ours(x, oracle.conv(x, edge_index), Padding(graphs))
+    before, after = (NodeState(rows, None) for rows in (x, oracle.conv(x, edge_index)))
+    output = ours(before, after, Padding(graphs), None).x
     expected = oracle(x, edge_index, graphs.index)
     torch.testing.assert_close(output, expected, rtol=1e-11, atol=1e-11)
 

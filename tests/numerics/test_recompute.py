@@ -4,37 +4,21 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from hydria.graph.batch import GraphBatch
 from hydria.models.registry import ARCHITECTURES
 from tests.support.graphs import make_cluster, make_crystal
 from tests.support.models import make_batch, make_model, make_spec
-
-
-def step(model: nn.Module, batch: GraphBatch) -> tuple[list[Tensor], int]:
-    """Gradients, and bytes that the forward pass keeps for them."""
-    kept: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    torch.manual_seed(0)
-    model.zero_grad()
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        loss = sum(output.square().sum() for output in model(batch))
-    loss.backward()
-    return [parameter.grad.clone() for parameter in model.parameters()], sum(kept.values())
+from tests.support.saved import step
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_gradients_are_equal_and_less_is_kept(name: str) -> None:
     model = make_model(make_spec(name, edge_features=False, hidden_dim=32)).train()
     batch = make_batch(make_crystal(2, rattle=0.1), make_cluster(9))
-    plain, kept = step(model, batch)
+    _, plain, kept = step(model, batch)
     model.recompute = True
-    again, kept_less = step(model, batch)
+    _, again, kept_less = step(model, batch)
     assert all(torch.equal(a, b) for a, b in zip(plain, again, strict=True))
     assert kept_less < kept
 

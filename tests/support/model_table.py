@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydria.config import load_config
+from hydria.config.architectures.base import WITH_VECTORS
 from hydria.config.spec import ModelSpec, resolve
 from hydria.config.summary import DataSummary
 from hydria.core.errors import ConfigError
@@ -37,6 +38,20 @@ def _attention(kind: str) -> Tree:
     }
 
 
+TRANSFORMER = {
+    "Architecture": {
+        "global_attn_engine": "EquivariantTransformer",
+        "global_attn_heads": 2,
+        "equivariant_attn_num_radial": 4,
+    }
+}
+# without which the transformer refuses architectures that have scalars only
+SCALARS_ONLY = {
+    "equivariant_attn_allow_scalar_only": True,
+    "equivariant_attn_require_tensor_coupling": False,
+}
+
+
 def _conditioning(mode: str) -> Tree:
     return {
         "Architecture": {
@@ -58,6 +73,7 @@ COLUMNS: dict[str, Tree] = {
     "periodic": {"Architecture": {"periodic_boundary_conditions": True}},
     "GPS multihead": _attention("multihead"),
     "GPS performer": _attention("performer"),
+    "transformer": TRANSFORMER,
     "concat_node": _conditioning("concat_node"),
     "film": _conditioning("film"),
     "fuse_pool": _conditioning("fuse_pool"),
@@ -77,6 +93,8 @@ def asked(name: str, column: str) -> Tree:
     }  # fmt: skip
     if column in ("vector", "tensor"):
         architecture |= VECTORS.get(name, {})
+    if column == "transformer" and name not in WITH_VECTORS:
+        architecture |= SCALARS_ONLY
     tree = make_config()
     network: Mapping[str, Any] = {"Architecture": architecture}
     section = merged(merged(tree["NeuralNetwork"], dict(network)), COLUMNS[column])

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from hydria.config import attention
 from hydria.config.architectures import AnyArchitecture, Architecture
 from hydria.config.architectures.base import WITH_POSITIONS
 from hydria.config.base import shown
@@ -207,24 +208,6 @@ def _graph(dataset: Dataset, architecture: Architecture) -> Iterator[Problem]:
         )
 
 
-def _attention(architecture: Architecture) -> Iterator[Problem]:
-    if architecture.global_attn_engine is None:
-        return
-    heads, width = architecture.global_attn_heads, architecture.hidden_dim
-    if heads == 0:
-        yield Problem(f"{ARCHITECTURE}.global_attn_heads", "expected a number > 0, got 0")
-    elif width % heads:
-        yield Problem(
-            f"{ARCHITECTURE}.hidden_dim",
-            f"expected a multiple of global_attn_heads = {heads}, got {width}",
-            f"{width - width % heads or heads} and {width - width % heads + heads} are near",
-        )
-    if architecture.global_attn_engine == "GPS" and architecture.global_attn_type is None:
-        yield Problem(
-            f"{ARCHITECTURE}.global_attn_type", "expected one of multihead, performer, got none"
-        )
-
-
 def _limits(architecture: Architecture) -> Iterator[Problem]:
     """What single architectures cannot do."""
     name = architecture.mpnn_type
@@ -344,7 +327,7 @@ CHECKS: dict[Callable[..., Iterator[Problem]], tuple[str, ...]] = {
     _columns: ("dataset", "variables"),
     _format: ("dataset",),
     _graph: ("dataset", "architecture"),
-    _attention: ("architecture",),
+    attention.problems_of: ("architecture",),
     _limits: ("architecture",),
     _vectors: ("architecture", "variables"),
     _conditioning: ("dataset", "architecture", "variables"),

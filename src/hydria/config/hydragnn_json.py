@@ -83,13 +83,6 @@ UNUSED: dict[KeyPath, set[str]] = {
         "num_heads",
         "num_branches",
         "enable_atomistic_species_encoding",
-        "equivariant_attn_lmax",
-        "equivariant_attn_num_radial",
-        "equivariant_attn_feedforward_multiplier",
-        "equivariant_attn_allow_scalar_only",
-        "equivariant_attn_require_tensor_coupling",
-        "equivariant_attn_chunk_size",
-        "equivariant_attn_coupling_mode",
     },
     TRAINING: {
         "epoch_start",

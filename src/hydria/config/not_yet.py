@@ -21,20 +21,11 @@ SWITCHES = {
 
 def not_yet(config: RunConfig) -> list[Problem]:
     """What this version cannot train, although the config is right."""
-    found = [
+    return [
         Problem(path, f"asks for {what}, which this version cannot do", "leave it out")
         for path, (attributes, what) in SWITCHES.items()
         if _value(config, attributes)
     ]
-    if config.neural_network.architecture.global_attn_engine == "EquivariantTransformer":
-        found.append(
-            Problem(
-                "NeuralNetwork.Architecture.global_attn_engine",
-                "asks for EquivariantTransformer, which this version cannot do",
-                "GPS attends to the invariant features of any architecture",
-            )
-        )
-    return found
 
 
 def _value(config: object, attributes: str) -> object:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from hydria.config.spec import ModelSpec
 from hydria.core.errors import ModelError
+from hydria.models.state import NodeState
 from hydria.nn.attention import ATTENTIONS, Padding
 from hydria.nn.edges import Edges
 from hydria.nn.norm import GlobalBatchNorm
@@ -41,13 +42,15 @@ class GPSLayer(nn.Module):
             GlobalBatchNorm(width, options.sync_batch_norm) for _ in range(3)
         )
 
-    def forward(self, x: Tensor, convolved: Tensor, padding: Padding) -> Tensor:
-        """Join the (N, C) features before and after a convolution."""
-        local = self.norms[0](self.dropout(convolved) + x)
+    def forward(
+        self, before: NodeState, after: NodeState, padding: Padding, pos: Tensor | None
+    ) -> NodeState:
+        """Join the (N, C) invariant features before and after a convolution."""
+        x = before.x
+        local = self.norms[0](self.dropout(after.x) + x)
         everywhere = self.norms[1](self.dropout(self.attention(x, padding)) + x)
         joined = local + everywhere
-        result: Tensor = self.norms[2](joined + self.mlp(joined))
-        return result
+        return after._replace(x=self.norms[2](joined + self.mlp(joined)))
 
 
 class Encodings(nn.Module):

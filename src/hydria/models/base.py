@@ -15,6 +15,7 @@ from hydria.core.errors import ModelError
 from hydria.models.attention import Encodings, GPSLayer
 from hydria.models.outputs import Outputs
 from hydria.models.state import Encoded, Geometry, NodeState
+from hydria.models.transformer import EquivariantTransformer
 from hydria.nn.activations import activation
 from hydria.nn.attention import Padding
 from hydria.nn.conditioning import NODE_CONDITIONINGS
@@ -31,6 +32,7 @@ class Surroundings(NamedTuple):
     geometry: Geometry
     graphs: Segments
     padding: Padding
+    pos: Tensor | None
     graph_attr: Tensor | None
     """(G, A) attributes that act on the nodes, or None."""
 
@@ -67,9 +69,7 @@ class MessagePassingStack(nn.Module, ABC):
             for layer, (width_in, width_out) in enumerate(pairwise(widths))
         )
         self.norms = nn.ModuleList(self.make_norm(width) for width in widths[1:])
-        self.attentions = nn.ModuleList(
-            GPSLayer(spec) for _ in widths[1:] if architecture.global_attn_engine
-        )
+        self.attentions = self._make_attentions(len(widths) - 1)
         self.conditionings = self._make_conditionings(widths[1:])
         self.outputs = self.make_outputs(widths[-1])
         self.balance = UncertaintyWeighting(len(spec.heads)) if spec.uncertainty_weighting else None
@@ -85,6 +85,14 @@ class MessagePassingStack(nn.Module, ABC):
         sees_edges = "edge_features" not in self.unavailable
         edge_dims = (self.spec.edge_dim, self.encoded_edge_dim) if sees_edges else None
         return Encodings(self.spec, self.feature_dim, edge_dims)
+
+    def _make_attentions(self, num_layers: int) -> nn.ModuleDict:
+        """By the number of the layer, for those that attend."""
+        made = {
+            str(layer): self.make_attention(self._ends(layer, num_layers - 1))
+            for layer in range(num_layers)
+        }
+        return nn.ModuleDict({layer: module for layer, module in made.items() if module})
 
     def _make_conditionings(self, widths: list[int]) -> nn.ModuleDict:
         """One for each width, shared by the layers of that width."""
@@ -131,6 +139,18 @@ class MessagePassingStack(nn.Module, ABC):
     def make_layer(self, layer: int, in_dim: int, out_dim: int, last: bool) -> nn.Module:
         """The convolution number `layer`, from 0, of the encoder."""
         return self.make_conv(in_dim, out_dim, last)
+
+    def make_attention(self, last: bool) -> nn.Module | None:
+        """What attends beside a convolution of the encoder; `last` of its chain or not."""
+        engine = self.spec.architecture.global_attn_engine
+        if engine == "GPS":
+            return GPSLayer(self.spec)
+        return EquivariantTransformer(self.spec, self.attended_lmax) if engine else None
+
+    @property
+    def attended_lmax(self) -> int:
+        """Highest degree of the features that the equivariant transformer sees."""
+        return 0
 
     def make_outputs(self, width: int) -> Outputs:
         """The heads, behind `width` channels."""
@@ -191,7 +211,10 @@ class MessagePassingStack(nn.Module, ABC):
         if self.spec.architecture.use_graph_attr_conditioning:
             attributes = graph_attributes(batch, graphs.num_segments, self.spec.graph_attr_dim)
             attributes = attributes.to(self.outputs.dtype)
-        return Surroundings(edges, self.geometry(edges, pos), graphs, Padding(graphs), attributes)
+        if self.spec.architecture.global_attn_engine == "EquivariantTransformer":
+            refuse_images(edges)
+        geometry = self.geometry(edges, pos)
+        return Surroundings(edges, geometry, graphs, Padding(graphs), pos, attributes)
 
     def layer(self, layer: int, nodes: NodeState, around: Surroundings) -> NodeState:
         """One convolution, the attention beside it, and what the attributes of the graphs do."""
@@ -201,8 +224,8 @@ class MessagePassingStack(nn.Module, ABC):
             new: NodeState = checkpoint(conv, *inputs, use_reentrant=False)
         else:
             new = conv(*inputs)
-        if self.attentions:
-            new = new._replace(x=self.attentions[layer](nodes.x, new.x, around.padding))
+        if str(layer) in self.attentions:
+            new = self.attentions[str(layer)](nodes, new, around.padding, around.pos)
         if self.conditionings:
             conditioning = self.conditionings[str(new.x.shape[1])]
             new = new._replace(x=conditioning(new.x, around.graph_attr, around.graphs))
@@ -247,6 +270,16 @@ class TopologyStack(MessagePassingStack):
     """Convolutions that see who neighbours whom and nothing else of the edges."""
 
     unavailable = MessagePassingStack.unavailable | {"edge_features"}
+
+
+def refuse_images(edges: Edges) -> None:
+    """Raise for edges to periodic images: attention between all pairs knows no images."""
+    if edges.shifts is not None and bool((edges.shifts != 0).any()):
+        raise ModelError(
+            "batch.edge_shifts: expected structures without periodic images, because the "
+            "EquivariantTransformer attends to each atom once, at its place; got shifts. "
+            "Hint: global_attn_engine GPS does not look at places"
+        )
 
 
 def graph_attributes(batch: Any, num_graphs: int, width: int) -> Tensor:

@@ -42,8 +42,5 @@ def _refuse_unavailable(spec: ModelSpec, stack: type[MessagePassingStack]) -> No
         for option in (*UNAVAILABLE, *sorted(stack.unavailable))
         if getattr(spec.architecture, option)
     ]
-    if spec.architecture.global_attn_engine == "EquivariantTransformer":
-        path = "NeuralNetwork.Architecture.global_attn_engine"
-        problems.append(Problem(path, "expected GPS or none, got EquivariantTransformer"))
     if problems:
         raise ConfigError(problems)

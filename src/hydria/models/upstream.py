@@ -25,7 +25,7 @@ from hydria.config.architectures.heads import NodeBranch
 from hydria.config.spec import ModelSpec
 from hydria.core.errors import ModelError
 from hydria.models.registry import ARCHITECTURES
-from hydria.models.upstream_options import in_every_branch, option_rules
+from hydria.models.upstream_options import in_every_branch, option_rules, transformer_shapes
 
 Rules = Iterable[tuple[str, str | None]]
 State = dict[str, Tensor]
@@ -75,6 +75,7 @@ def convert_state(state: Mapping[str, Tensor], spec: ModelSpec) -> State:
             shared = renamed["activation.weight"]
             renamed[f"outputs.node.{branch.type}.activation.weight"] = shared
     renamed = in_every_branch(renamed, spec.architecture)
+    renamed = transformer_shapes(renamed, spec.architecture)
     adapt = getattr(own, "adapt", lambda same: same)
     result: State = adapt(_stacked(renamed))
     return result

@@ -40,6 +40,13 @@ TYPED: dict[str, Any] = {
     f"{ARCHITECTURE}.pe_dim": 6,
     f"{ARCHITECTURE}.global_attn_heads": 4,
     f"{ARCHITECTURE}.global_attn_type": "performer",
+    f"{ARCHITECTURE}.equivariant_attn_lmax": 3,
+    f"{ARCHITECTURE}.equivariant_attn_num_radial": 8,
+    f"{ARCHITECTURE}.equivariant_attn_feedforward_multiplier": 4,
+    f"{ARCHITECTURE}.equivariant_attn_allow_scalar_only": True,
+    f"{ARCHITECTURE}.equivariant_attn_require_tensor_coupling": False,
+    f"{ARCHITECTURE}.equivariant_attn_chunk_size": 64,
+    f"{ARCHITECTURE}.equivariant_attn_coupling_mode": "sequential",
     f"{ARCHITECTURE}.use_graph_attr_conditioning": True,
     f"{ARCHITECTURE}.graph_attr_conditioning_mode": "film",
     f"{ARCHITECTURE}.enable_interatomic_potential": True,
@@ -103,18 +110,6 @@ OWN: dict[str, dict[str, Any]] = {
 UNUSED = [
     "Profile",
     "NeuralNetwork.Profile",
-    *(
-        f"{ARCHITECTURE}.equivariant_attn_{key}"
-        for key in (
-            "lmax",
-            "num_radial",
-            "feedforward_multiplier",
-            "allow_scalar_only",
-            "require_tensor_coupling",
-            "chunk_size",
-            "coupling_mode",
-        )
-    ),
     f"{TRAINING}.epoch_start",
     f"{TRAINING}.CheckRemainingTime",
     f"{TRAINING}.Batching",

@@ -69,6 +69,20 @@ class Architecture(Frozen):
     """Attention heads; hidden_dim is a multiple of them."""
     global_attn_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
     """Part of the features that is dropped in training around global attention."""
+    equivariant_attn_lmax: Annotated[Index, none_is(1)] = 1
+    """Highest degree of the spherical harmonics between two nodes, for EquivariantTransformer."""
+    equivariant_attn_num_radial: Annotated[Count, none_is(16)] = 16
+    """Gaussians that expand the distance of two nodes."""
+    equivariant_attn_feedforward_multiplier: Annotated[Count, none_is(2)] = 2
+    """Width of the layers behind attention, in units of hidden_dim."""
+    equivariant_attn_chunk_size: Count | None = 512
+    """Nodes that look at all others at a time, which bounds the memory; none: all nodes."""
+    equivariant_attn_coupling_mode: Literal["parallel", "sequential"] = "parallel"
+    """Attention beside each convolution, or behind it."""
+    equivariant_attn_allow_scalar_only: bool = False
+    """Let architectures without vectors attend with their scalars alone."""
+    equivariant_attn_require_tensor_coupling: bool = True
+    """Refuse architectures without vectors."""
     use_graph_attr_conditioning: bool = False
     """Let attributes of the graph act on its nodes."""
     graph_attr_conditioning_mode: Literal["concat_node", "film", "fuse_pool"] = "concat_node"

@@ -60,6 +60,16 @@ class MACEStack(MessagePassingStack):
         """One for each eigenvector: a path has weights of its own for each."""
         return self.options.pe_dim
 
+    @property
+    def attended_lmax(self) -> int:
+        """Degrees of the hidden features."""
+        return self.options.node_max_ell
+
+    def make_attention(self, last: bool) -> nn.Module | None:
+        """As usual; the equivariant transformer not where only scalars are left."""
+        transforms = self.options.global_attn_engine == "EquivariantTransformer"
+        return None if last and transforms else super().make_attention(last)
+
     def vector_channels(self, width: int) -> int:
         """As many as scalars; the convolutions of heads have none, and leave these as they are."""
         return self.options.hidden_dim

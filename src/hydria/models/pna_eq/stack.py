@@ -9,27 +9,20 @@ from torch import Tensor, nn
 
 from hydria.config.architectures.pna_eq import PNAEq
 from hydria.config.spec import ModelSpec
-from hydria.models.base import MessagePassingStack, required_cutoff
+from hydria.models.painn.vectors import VectorStack
 from hydria.models.pna.scalers import SCALERS, DegreeScalers
 from hydria.models.pna_eq.conv import PNAEqConv, Surroundings
-from hydria.models.state import NodeState
 from hydria.nn.cutoffs import cosine_cutoff
 from hydria.nn.edges import Edges
 from hydria.nn.outer import OuterSums
 from hydria.nn.radial import sinc_basis
 
 
-class PNAEqStack(MessagePassingStack):
-    """PNA over scalars and vectors, which start at zero, over periodic images.
-
-    Vectors are updated whatever `equivariance` says, as in PaiNN.
-    """
-
-    unavailable = frozenset()
+class PNAEqStack(VectorStack):
+    """PNA over scalars and vectors."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__(spec)
-        self.cutoff = required_cutoff(spec)
         self.degrees = DegreeScalers(spec.pna_deg, tuple(SCALERS))
 
     @property
@@ -47,19 +40,6 @@ class PNAEqStack(MessagePassingStack):
             num_scalers=len(SCALERS),
             last=last,
         )
-
-    def make_norm(self, width: int) -> nn.Module:
-        """PNAEq has none."""
-        return nn.Identity()
-
-    def vector_channels(self, width: int) -> int:
-        """As many as scalars."""
-        return width
-
-    def vectors(self, nodes: NodeState, pos: Tensor | None) -> Tensor:
-        """(N, 3, C) vector features."""
-        assert nodes.equivariant is not None
-        return nodes.equivariant
 
     def geometry(self, edges: Edges, pos: Tensor | None) -> Surroundings:
         """Radial basis and directions of the edges, degree factors of the nodes."""
