@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +19,7 @@ from hydria.deploy.render import render
 from hydria.deploy.submit import job_ids
 from tests.support.jobs import plan_for
 from tests.support.raw_data import config_tree, write_lsms
-from tests.support.slurm import Slurm, slurm_cluster, wait_until
+from tests.support.slurm import Slurm, asleep, slurm_cluster, wait_until
 
 pytestmark = [pytest.mark.system("slurm"), pytest.mark.xdist_group("slurm")]
 
@@ -113,16 +110,6 @@ def straight(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Done:
     place = make_workplace(tmp_path_factory.mktemp("straight"), slurm)
     job = place.submit(EPOCHS)
     return Done(job, place.finish(job), place.folder / "hydria/runs/tiny")
-
-
-@contextmanager
-def asleep(pid: int) -> Iterator[None]:
-    """The process does nothing meanwhile: however quick the machine, its work does not end."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def read_json(path: Path) -> Any:

@@ -108,6 +108,10 @@ class Slurm:
         assert run.returncode == 0, f"{words}: {run.stdout}{run.stderr}"
         return run.stdout
 
+    def submit(self, script: Path) -> str:
+        """Hand a script to sbatch, in its own folder; the id of the job."""
+        return self.command("sbatch", "--parsable", script.name, cwd=script.parent).strip()
+
     def node_names(self) -> list[str]:
         return [f"n{index}" for index in range(1, self.nodes + 1)]
 
@@ -179,6 +183,16 @@ class Slurm:
         except (AssertionError, subprocess.SubprocessError):
             return False
         return len(set(said.split())) == self.nodes
+
+
+@contextmanager
+def asleep(pid: int) -> Iterator[None]:
+    """The process does nothing meanwhile: however quick the machine, its work does not end."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def _free_ports(count: int) -> list[int]:
