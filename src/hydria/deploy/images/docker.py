@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,14 +93,18 @@ def _base(base: BaseImage, program: list[str], work: Path, say: Callable[[str], 
     """The name under which the builder knows the base; local ones are imported."""
     if base.kind == "registry":
         return base.place
-    root = Path(base.place)
+    root, user = Path(base.place), os.geteuid() != 0
+    # owners other than root are what they are called inside a user's name space only
+    as_root = ["--fakeroot"] if user else []
+    inside = [program[0], "unshare"] if user and BUILDERS[program[0]].storage else []
     if base.kind == "sif":
         root = work / "base"
-        apptainer_build(root, base.place, ["--sandbox", "--fakeroot"], say, work)
+        apptainer_build(root, base.place, ["--sandbox", *as_root], say, work)
     if base.kind == "archive":
         return f"docker-archive:{base.place}"
     archive = work / "base.tar"
-    _run(["tar", "-C", str(root), "--numeric-owner", "-cf", str(archive), "."], work, say)
+    pack = ["tar", "-C", str(root), "--numeric-owner", "-cf", str(archive), "."]
+    _run([*inside, *pack], work, say)
     _import(program, archive, work, say)
     archive.unlink()
     return LOCAL_BASE
