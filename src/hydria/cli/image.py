@@ -14,7 +14,7 @@ from hydria.core.errors import DeployError
 from hydria.core.files import write_text_atomic
 from hydria.deploy.images.base import BaseImage, base_image
 from hydria.deploy.images.build import Build, build_sif
-from hydria.deploy.images.container import check_exists, read_facts
+from hydria.deploy.images.container import check_exists, examine, read_facts
 from hydria.deploy.images.docker import build_docker
 from hydria.deploy.images.local_base import build_base
 from hydria.deploy.images.lock import locked_text, resolve
@@ -22,6 +22,7 @@ from hydria.deploy.images.recipe import TEMPLATES, print_recipe, printed_name
 from hydria.deploy.images.sbom import sbom as bill_of_materials
 from hydria.deploy.images.stack import Stack, load_stack, stack_names
 from hydria.deploy.images.stage import copy_here, plan_delivery, record
+from hydria.deploy.images.verify import Row
 from hydria.deploy.images.verify import verify as verify_facts
 from hydria.deploy.sites import load_site
 
@@ -114,6 +115,8 @@ def verify(
 ) -> None:
     """Compare an image with its stack and with a machine."""
     rows = verify_facts(read_facts(image), load_site(site).site if site else None)
+    faults = examine(image)
+    rows.append(Row("hydria doctor in it", "no faults", faults or "no faults", faults is None))
     if json:
         print(json_module.dumps([vars(row) for row in rows], indent=2))
     else:

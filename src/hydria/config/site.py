@@ -246,6 +246,7 @@ class Container(Sourced):
     injections: tuple[Injection, ...] = ()
     mpi_abi: Fact[MpiAbi] | None = None
     where_to_build: Literal["login", "compute", "offsite"] | None = None
+    glibc: Fact[Annotated[str, Field(pattern=r"^\d+\.\d+$")]] | None = None
     fabric: Literal["native", "tcp_only", "unverified"] = "native"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from hydria.core.errors import DeployError
 from hydria.deploy.images.sif import architecture_of
-from hydria.deploy.images.tools import check_apptainer, check_can_mount
+from hydria.deploy.images.tools import check_apptainer, check_can_mount, check_can_run
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,7 @@ def inside(image: Path, command: Sequence[str], binds: Sequence[str] = ()) -> st
         binds: `SOURCE[:TARGET[:ro]]`; each source must exist.
     """
     check_apptainer()
+    check_can_run()
     check_image(image)
     for bind in binds:
         if not Path(bind.split(":")[0]).exists():
@@ -80,6 +81,19 @@ def inside(image: Path, command: Sequence[str], binds: Sequence[str] = ()) -> st
     if result["return_code"]:
         raise DeployError(f"{image}: `{command[0]}` failed in it:\n{''.join(lines).strip()}")
     return lines[0] if lines else ""
+
+
+def examine(image: Path) -> str | None:
+    """What `hydria doctor` finds wrong with this machine from inside of `image`; None if nothing.
+
+    It looks at torch, at MPI and at whether caches can be written.
+    """
+    place = ["--run-dir", "/tmp", "--data", "/tmp"]  # inside, /tmp is always there
+    try:
+        inside(image, ["hydria", "doctor", "--for", "train", *place])
+    except DeployError as err:
+        return str(err)
+    return None
 
 
 def read_facts(image: Path) -> Facts:

@@ -67,14 +67,23 @@ NAMESPACES = {"user.max_user_namespaces": 15000, "kernel.unprivileged_userns_clo
 
 def check_can_build(settings: Path = Path("/proc/sys")) -> None:
     """Ordinary users build in a user namespace; DeployError says who can switch it on."""
-    if os.geteuid() == 0:
-        return
+    if os.geteuid() != 0:
+        _check_namespaces(settings, "build elsewhere and copy")
+
+
+def check_can_run(settings: Path = Path("/proc/sys")) -> None:
+    """Ordinary users run images in a user namespace, or through a starter that belongs to root."""
+    if os.geteuid() != 0 and "_SUID_INSTALL=1" not in _output(["singularity", "buildcfg"]):
+        _check_namespaces(settings, "for Apptainer's package with the setuid starter")
+
+
+def _check_namespaces(settings: Path, otherwise: str) -> None:
     for name, value in NAMESPACES.items():
         setting = settings / name.replace(".", "/")
         if setting.is_file() and int(setting.read_text()) == 0:
             raise DeployError(
                 f"{name}: expected at least 1, got 0: users of this machine have no user "
-                f"namespaces. Hint: ask for `sysctl {name}={value}`, or build elsewhere and copy"
+                f"namespaces. Hint: ask for `sysctl {name}={value}`, or {otherwise}"
             )
 
 

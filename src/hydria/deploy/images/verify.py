@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -83,6 +84,7 @@ def _of_site(facts: Facts, stack: Stack, site: Site) -> Iterator[Row]:
     abi = site.container.mpi_abi
     if abi is not None:
         yield _abi(facts, stack, site)
+    yield _c_library(facts, site)
 
 
 def _abi(facts: Facts, stack: Stack, site: Site) -> Row:
@@ -97,6 +99,20 @@ def _abi(facts: Facts, stack: Stack, site: Site) -> Row:
     family, _, version = mpi_of(facts).lower().partition(" ")
     fine = family == abi.value.family and version in SpecifierSet(abi.value.version_range)
     return Row(what, wanted, mpi_of(facts), fine)
+
+
+def _c_library(facts: Facts, site: Site) -> Row:
+    """Libraries that a machine binds into an image find the image's C library, not their own."""
+    from packaging.version import Version
+
+    what = f"C library for those of {site.name}"
+    here = site.container.glibc.value if site.container.glibc else None
+    if site.scheduler.kind == "local":
+        here = str(os.confstr("CS_GNU_LIBC_VERSION")).split()[-1]
+    if here is None:
+        return Row(what, "", f"{facts.glibc}; theirs is unknown, `ldd --version` there tells", True)
+    fine = Version(facts.glibc.split()[-1]) >= Version(here)
+    return Row(what, f"glibc {here} or newer", facts.glibc, fine)
 
 
 def accelerator_of(facts: Facts) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from hydria.deploy.images.tools import (
     check_apptainer,
     check_can_build,
     check_can_mount,
+    check_can_run,
     find_docker_builder,
 )
 
@@ -94,6 +96,23 @@ def test_no_user_namespaces(tmp_path: Path) -> None:
         check_can_build(tmp_path)
     (tmp_path / "user" / "max_user_namespaces").write_text("15000\n")
     check_can_build(tmp_path)
+
+
+@pytest.mark.usefixtures("ordinary_user")
+@pytest.mark.parametrize(("setuid", "runs"), [("0", False), ("1", True)])
+def test_no_user_namespaces_to_run_in(
+    tmp_path: Path, programs: Programs, setuid: str, runs: bool
+) -> None:
+    (tmp_path / "user").mkdir()
+    (tmp_path / "user" / "max_user_namespaces").write_text("0\n")
+    programs("singularity", f"echo APPTAINER_SUID_INSTALL={setuid}")
+    expected = (
+        contextlib.nullcontext()
+        if runs
+        else pytest.raises(DeployError, match=r"no user namespaces.*or for Apptainer's package")
+    )
+    with expected:
+        check_can_run(tmp_path)
 
 
 @pytest.mark.usefixtures("ordinary_user")

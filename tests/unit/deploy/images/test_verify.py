@@ -67,6 +67,18 @@ def test_mpi_must_lie_in_the_sites_range(version: str, fits: bool) -> None:
     assert ("MPI that frontier binds over" not in found) == fits
 
 
+@pytest.mark.parametrize(("there", "fits"), [("2.31", True), ("2.36", True), ("2.38", False)])
+def test_libraries_of_a_site_find_a_c_library_that_is_new_enough(there: str, fits: bool) -> None:
+    site = load_site("frontier", [f"container.glibc={there}"]).site
+    rows = {row.what: row for row in verify(GOOD, site)}
+    assert rows["C library for those of frontier"].fine is fits
+
+
+def test_a_c_library_that_nobody_knows_is_said_to_be_unknown() -> None:
+    rows = {row.what: row.got for row in verify(GOOD, load_site("frontier").site)}
+    assert "theirs is unknown" in rows["C library for those of frontier"]
+
+
 def test_an_image_of_somebody_else_is_refused() -> None:
     with pytest.raises(DeployError, match="expected the label of a Hydria image"):
         verify(replace(GOOD, labels={}))
