@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from hydria.core.errors import DeployError
-from hydria.deploy.images import tools
 from hydria.deploy.images.base import BaseImage, base_image
 from hydria.deploy.images.build import FULL, failure, whole_or_nothing
 from hydria.deploy.images.container import check_image
@@ -43,7 +42,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
 
 @pytest.fixture
 def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
 
 @pytest.mark.usefixtures("programs")

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from hydria.config.facts import Fact
 from hydria.core.errors import DeployError
 from hydria.deploy.images.container import Facts
 from hydria.deploy.images.lock import pins
@@ -69,7 +70,9 @@ def test_mpi_must_lie_in_the_sites_range(version: str, fits: bool) -> None:
 
 @pytest.mark.parametrize(("there", "fits"), [("2.31", True), ("2.36", True), ("2.38", False)])
 def test_libraries_of_a_site_find_a_c_library_that_is_new_enough(there: str, fits: bool) -> None:
-    site = load_site("frontier", [f"container.glibc={there}"]).site
+    site = load_site("frontier").site
+    container = site.container.model_copy(update={"glibc": Fact[str](value=there)})
+    site = site.model_copy(update={"container": container})
     rows = {row.what: row for row in verify(GOOD, site)}
     assert rows["C library for those of frontier"].fine is fits
 
