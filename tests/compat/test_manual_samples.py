@@ -11,7 +11,7 @@ import pytest
 from hydria.config import LoadedConfig, load_config
 from hydria.config.not_yet import not_yet
 from hydria.config.read import read_tree
-from tests.support.configs import Tree, make_config, merged
+from tests.support.configs import Tree, make_config, make_potential_config, merged
 
 SAMPLES = Path(__file__).parent / "manual_samples"
 ARCHITECTURE = "NeuralNetwork.Architecture"
@@ -26,6 +26,7 @@ THREE_OUTPUTS = {
         }
     }
 }
+SEES_DISTANCES = {"NeuralNetwork": {"Architecture": {"mpnn_type": "PAINN", "radius": 5.0}}}
 BRANCH = {
     "type": "mlp",
     "num_sharedlayers": 2,
@@ -197,7 +198,8 @@ MEANINGS = {
         {f"{TRAINING}.loss_function_type": "mae", f"{ARCHITECTURE}.task_weights": [1.0, 10.0]}
     ),
     "forces": Meaning(
-        {f"{TRAINING}.compute_grad_energy": True}, later=(f"{TRAINING}.compute_grad_energy",)
+        {f"{TRAINING}.compute_grad_energy": True},
+        base=make_potential_config(NeuralNetwork__Architecture__enable_interatomic_potential=False),
     ),
     "deepspeed": Meaning(
         {
@@ -233,7 +235,7 @@ MEANINGS = {
             f"{VARIABLES}.output_names": ["energy", "forces"],
             f"{VARIABLES}.type": ["graph", "node"],
         },
-        later=(f"{TRAINING}.compute_grad_energy",),
+        base=SEES_DISTANCES,
     ),
     "memory_batch_size": Meaning({f"{TRAINING}.batch_size": 16}),
     "memory_conv_checkpointing": Meaning({f"{TRAINING}.conv_checkpointing": True}),

@@ -9,7 +9,7 @@ from hydria.core.errors import ModelError
 from hydria.models.registry import ARCHITECTURES
 from hydria.models.upstream import convert_state
 from tests.support.models import make_model, make_spec
-from tests.support.upstream import Reference, reference_names
+from tests.support.upstream import Reference, potential_names, reference_names
 
 # HydraGNN's DimeNet has constants of its basis in float32; theirs and ours differ in last digits
 TOLERANCE = {"DimeNet": 5e-10}
@@ -24,6 +24,17 @@ def test_outputs_equal_upstreams(name: str) -> None:
         expected = [reference.arrays[f"out/{case}/{kind}"] for kind in ("graph", "node")]
         for output, truth in zip(outputs, expected, strict=True):
             assert float((output - truth).detach().abs().max()) < TOLERANCE.get(name, 1e-10)
+
+
+@pytest.mark.parametrize("name", potential_names())
+def test_energies_and_forces_equal_upstreams(name: str) -> None:
+    reference = Reference(f"mlip_{name}")
+    model = reference.model()
+    for case in reference.cases:
+        found = model(reference.batch(case))
+        for kind in ("energy", "forces"):
+            truth = reference.arrays[f"out/{case}/{kind}"]
+            assert float((getattr(found, kind) - truth).abs().max()) < 1e-9
 
 
 def test_every_reference_has_a_model() -> None:

@@ -42,6 +42,23 @@ def make_config(*, dataset: bool = False, **changes: Any) -> Tree:
     return tree
 
 
+def make_potential_config(**changes: Any) -> Tree:
+    """The least that `load_config` accepts of an interatomic potential; `changes` as above."""
+    tree = make_config(
+        NeuralNetwork__Architecture__mpnn_type="PAINN",
+        NeuralNetwork__Architecture__radius=5.0,
+        NeuralNetwork__Architecture__enable_interatomic_potential=True,
+        NeuralNetwork__Variables_of_interest={
+            "output_names": ["energy"],
+            "output_index": [0],
+            "type": ["graph"],
+        },
+    )
+    for path, value in changes.items():
+        put(tree, path.replace("__", "."), value)
+    return tree
+
+
 def put(tree: Tree, path: str, value: Any) -> None:
     """Set the value under a dotted path, in place; None takes the key out."""
     *sections, key = path.split(".")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hydria.config import load_config
+from hydria.config.potential import PotentialSpec
 from hydria.config.spec import HeadSpec, ModelSpec
 from hydria.graph.batch import GraphBatch
 from hydria.models import build_model
@@ -19,9 +20,17 @@ from hydria.models.upstream import convert_state, upstream_spec
 FOLDER = Path(__file__).resolve().parents[1] / "numerics" / "data" / "hydragnn"
 
 
+MLIP = "mlip_"
+
+
 def reference_names() -> list[str]:
     """The architectures that have a reference."""
-    return sorted(path.stem for path in FOLDER.glob("*.npz"))
+    return sorted(path.stem for path in FOLDER.glob("*.npz") if not path.stem.startswith(MLIP))
+
+
+def potential_names() -> list[str]:
+    """The architectures that have a reference as an interatomic potential."""
+    return sorted(path.stem.removeprefix(MLIP) for path in FOLDER.glob(f"{MLIP}*.npz"))
 
 
 class Reference:
@@ -56,6 +65,15 @@ class Reference:
                 variables.output_names, variables.type, facts["output_dim"], strict=True
             )
         )
+        potential = None
+        if network.architecture.enable_interatomic_potential:
+            potential = PotentialSpec(
+                energy_kind=heads[0].kind,
+                reference_energies={},
+                scale=1.0,
+                short_range=None,
+                smooth=True,
+            )
         spec = ModelSpec(
             architecture=network.architecture,
             heads=heads,
@@ -66,6 +84,7 @@ class Reference:
             avg_num_neighbors=facts["avg_num_neighbors"] or 1.0,
             gaussian_nll=False,
             precision="fp64",
+            potential=potential,
         )
         return upstream_spec(spec)
 
@@ -80,5 +99,7 @@ class Reference:
         """The input of a case."""
         fields = self.under(f"in/{case}/")
         num_graphs = int(fields["batch"].max()) + 1
+        if self.raw["NeuralNetwork"]["Architecture"].get("enable_interatomic_potential"):
+            fields["z"] = fields["x"][:, 0].round().long()
         fields["ptr"] = torch.searchsorted(fields["batch"], torch.arange(num_graphs + 1))
         return GraphBatch(fields)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from hydria.config import attention
+from hydria.config import attention, potential
 from hydria.config.architectures import AnyArchitecture, Architecture
 from hydria.config.architectures.base import WITH_POSITIONS
 from hydria.config.base import shown
@@ -122,7 +122,10 @@ def warnings_in(config: RunConfig) -> list[str]:
 
 
 def _heads(architecture: Architecture, variables: VariablesOfInterest) -> Iterator[Problem]:
-    for kind in dict.fromkeys(variables.type):
+    kinds = variables.type
+    if architecture.enable_interatomic_potential and "energy" in potential.roles_of(variables):
+        kinds = (kinds[potential.energy_output(variables)],)  # the others are its derivatives
+    for kind in dict.fromkeys(kinds):
         if not getattr(architecture.output_heads, kind):
             yield Problem(
                 f"{ARCHITECTURE}.output_heads.{kind}",
@@ -145,15 +148,21 @@ def _weights(architecture: Architecture, variables: VariablesOfInterest) -> Iter
         yield Problem(f"{ARCHITECTURE}.task_weights", "expected a weight > 0, got only zeros")
 
 
-def _columns(dataset: Dataset, variables: VariablesOfInterest) -> Iterator[Problem]:
+def _columns(
+    dataset: Dataset, variables: VariablesOfInterest, architecture: Architecture
+) -> Iterator[Problem]:
     """Indices must point at declared features; without a declaration the data decides."""
+    of_potential = architecture.enable_interatomic_potential
     columns = sum(dataset.node_features.dim)
     for position, index in enumerate(variables.input_node_features):
         path = f"{VARIABLES}.input_node_features[{position}]"
         yield from _in_range(path, index, "node", dataset.node_features, columns)
     dims = variables.output_dim or (None,) * len(variables.output_names)
-    outputs = zip(variables.output_index, variables.type, dims, strict=True)
-    for position, (index, kind, dim) in enumerate(outputs):
+    roles = potential.roles_of(variables)
+    outputs = zip(variables.output_index, variables.type, dims, roles, strict=True)
+    for position, (index, kind, dim, role) in enumerate(outputs):
+        if of_potential and (role, kind) == ("energy", "node"):
+            continue  # a sum over atoms, whose target is found by its name
         features: Features = getattr(dataset, f"{kind}_features")
         path = f"{VARIABLES}.output_index[{position}]"
         yield from _in_range(path, index, kind, features, len(features.name))
@@ -215,12 +224,6 @@ def _limits(architecture: Architecture) -> Iterator[Problem]:
         yield Problem(
             f"{ARCHITECTURE}.edge_features",
             f"expected none, because {name} does not see edge features, "
-            f"got {shown(architecture.edge_features)}",
-        )
-    if architecture.edge_features and architecture.enable_interatomic_potential:
-        yield Problem(
-            f"{ARCHITECTURE}.edge_features",
-            "expected none with enable_interatomic_potential: forces follow from the positions, "
             f"got {shown(architecture.edge_features)}",
         )
     if architecture.equivariance and name not in EQUIVARIANT:
@@ -324,7 +327,7 @@ def _start(training: Training) -> Iterator[Problem]:
 CHECKS: dict[Callable[..., Iterator[Problem]], tuple[str, ...]] = {
     _heads: ("architecture", "variables"),
     _weights: ("architecture", "variables"),
-    _columns: ("dataset", "variables"),
+    _columns: ("dataset", "variables", "architecture"),
     _format: ("dataset",),
     _graph: ("dataset", "architecture"),
     attention.problems_of: ("architecture",),
@@ -334,4 +337,5 @@ CHECKS: dict[Callable[..., Iterator[Problem]], tuple[str, ...]] = {
     _descriptors: ("dataset", "architecture"),
     _branches: ("dataset", "architecture"),
     _start: ("training",),
+    potential.problems_of: ("dataset", "architecture", "variables", "training"),
 }

@@ -149,6 +149,7 @@ def settle(tree: Tree) -> list[str]:
     for path, names in NAMES.items():
         _replace(tree, path, partial(_cased, {name.lower(): name for name in names}))
     _drop_nulls(tree)
+    _switch_potential_on(tree)
     own = _own_options(tree)
     foreign: dict[KeyPath, set[str]] = {ARCHITECTURE: _all_options() - own if own else set()}
     derived = {**DERIVED, ARCHITECTURE: DERIVED[ARCHITECTURE] - own}
@@ -162,6 +163,15 @@ def settle(tree: Tree) -> list[str]:
         for reason, known in reasons.items()
         for section, keys in _drop(tree, known)
     ]
+
+
+def _switch_potential_on(tree: Tree) -> None:
+    """The manual's `compute_grad_energy` and upstream's `enable_interatomic_potential` are one."""
+    path = (*ARCHITECTURE, "enable_interatomic_potential")
+    asked = _holder(tree, (*TRAINING, "compute_grad_energy")) or {}
+    holder = _holder(tree, path)
+    if asked.get("compute_grad_energy") in (True, 1) and holder is not None:
+        holder[path[-1]] = True
 
 
 def _without_private(value: Any) -> Any:

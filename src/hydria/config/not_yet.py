@@ -7,14 +7,6 @@ from hydria.core.errors import Problem
 
 # path → (attributes from the config to the value, what it asks for)
 SWITCHES = {
-    "NeuralNetwork.Architecture.enable_interatomic_potential": (
-        "neural_network.architecture.enable_interatomic_potential",
-        "an interatomic potential",
-    ),
-    "NeuralNetwork.Training.compute_grad_energy": (
-        "neural_network.training.compute_grad_energy",
-        "forces as the gradient of the energy",
-    ),
     "NeuralNetwork.ds_config": ("neural_network.ds_config", "DeepSpeed"),
 }
 

@@ -10,6 +10,7 @@ from hydria.config.architectures import AnyArchitecture
 from hydria.config.base import Count, Frozen
 from hydria.config.dataset import Dataset, VariablesOfInterest
 from hydria.config.job import JobConfig
+from hydria.config.potential import PotentialOptions
 from hydria.config.training import Training
 
 
@@ -40,6 +41,8 @@ class NeuralNetwork(Frozen):
     """Which features go in and which come out: output_names, output_index and type."""
     training: Training = Field(Training(), alias="Training")
     """How the model is trained."""
+    potential: PotentialOptions = Field(PotentialOptions(), alias="Potential")
+    """What an interatomic potential is made of beside its network."""
     ds_config: dict[str, Any] | None = None
     """DeepSpeed's own settings."""
 
@@ -61,3 +64,8 @@ class RunConfig(Frozen):
     """Which plots the report holds beside the standard ones."""
     job: JobConfig | None = Field(None, alias="Job")
     """What a job asks of a machine; flags of `hydria job` override it."""
+
+    @property
+    def is_potential(self) -> bool:
+        """Whether forces follow from the energy."""
+        return self.neural_network.architecture.enable_interatomic_potential

@@ -9,6 +9,7 @@ from hydria.config.architectures import AnyArchitecture
 from hydria.config.base import Frozen
 from hydria.config.dataset import Symmetry, VariablesOfInterest
 from hydria.config.not_yet import not_yet
+from hydria.config.potential import PotentialSpec, energy_output
 from hydria.config.run import NeuralNetwork, RunConfig
 from hydria.config.summary import DataSummary
 from hydria.core.errors import ConfigError, Problem
@@ -45,6 +46,12 @@ class ModelSpec(Frozen):
     graph_attr_dim: int = 0
     uncertainty_weighting: bool = False
     redraw_interval: int = 1000
+    potential: PotentialSpec | None = None
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the energy is to be a smooth function of the positions."""
+        return self.potential is not None and self.potential.smooth
 
 
 def resolve(config: RunConfig, summary: DataSummary) -> ModelSpec:
@@ -55,35 +62,29 @@ def resolve(config: RunConfig, summary: DataSummary) -> ModelSpec:
     """
     network = config.neural_network
     variables = network.variables_of_interest
-    symmetries = output_symmetries(network, summary.output_dim)
+    symmetries: tuple[Symmetry, ...] = ()
+    if not config.is_potential:
+        symmetries = output_symmetries(network, summary.output_dim)
     problems = [
         *not_yet(config),
-        *_output_dims(variables, summary),
+        *(() if config.is_potential else _output_dims(variables, summary)),
         *_positions(config, summary),
         *_turning(config, symmetries, summary.output_dim),
         *_attributes(config, summary),
     ]
     if problems:
         raise ConfigError(problems)
-    count = len(variables.output_names)
-    weights = network.architecture.task_weights or (1.0,) * count
-    total = sum(weights)
-    heads = tuple(
-        HeadSpec(name=name, kind=kind, dim=dim, symmetry=symmetry, weight=weight / total)
-        for name, kind, dim, symmetry, weight in zip(
-            variables.output_names,
-            variables.type,
-            summary.output_dim,
-            symmetries,
-            weights,
-            strict=True,
-        )
-    )
     return ModelSpec(
         architecture=network.architecture,
-        heads=heads,
+        heads=(
+            (energy_head(variables),)
+            if config.is_potential
+            else _heads(network, summary.output_dim, symmetries)
+        ),
         input_dim=summary.input_dim,
-        edge_dim=summary.edge_dim,
+        edge_dim=(
+            len(network.architecture.edge_features) if config.is_potential else summary.edge_dim
+        ),
         num_nodes=summary.num_nodes,
         pna_deg=summary.pna_deg,
         avg_num_neighbors=summary.avg_num_neighbors,
@@ -92,6 +93,55 @@ def resolve(config: RunConfig, summary: DataSummary) -> ModelSpec:
         graph_attr_dim=summary.graph_attr_dim,
         uncertainty_weighting=network.training.uncertainty_weighting,
         redraw_interval=network.training.global_attn_redraw_interval,
+        potential=_potential(config, summary) if config.is_potential else None,
+    )
+
+
+def _heads(
+    network: NeuralNetwork, dims: Sequence[int], symmetries: Sequence[Symmetry]
+) -> tuple[HeadSpec, ...]:
+    variables = network.variables_of_interest
+    weights = network.architecture.task_weights or (1.0,) * len(variables.output_names)
+    total = sum(weights)
+    return tuple(
+        HeadSpec(name=name, kind=kind, dim=dim, symmetry=symmetry, weight=weight / total)
+        for name, kind, dim, symmetry, weight in zip(
+            variables.output_names, variables.type, dims, symmetries, weights, strict=True
+        )
+    )
+
+
+def energy_head(variables: VariablesOfInterest) -> HeadSpec:
+    """The only head of a potential; forces and stress are its derivatives."""
+    place = energy_output(variables)
+    name, kind = variables.output_names[place], variables.type[place]
+    return HeadSpec(name=name, kind=kind, dim=1, weight=1.0)
+
+
+def _potential(config: RunConfig, summary: DataSummary) -> PotentialSpec:
+    options = config.neural_network.potential
+    given, fitted = options.reference_energies, summary.fitted_energies
+    if isinstance(given, dict):
+        missing = [symbol for symbol in fitted if symbol not in given]
+        if missing:
+            raise ConfigError(
+                [
+                    Problem(
+                        "NeuralNetwork.Potential.reference_energies",
+                        f"expected an energy for each element of the training set, got none for "
+                        f"{', '.join(missing)}",
+                    )
+                ]
+            )
+        energies = dict(given)
+    else:
+        energies = {symbol: fitted[symbol] * (given == "fit") for symbol in fitted}
+    return PotentialSpec(
+        energy_kind=energy_head(config.neural_network.variables_of_interest).kind,
+        reference_energies=energies,
+        scale=(summary.force_rms if options.scale_by_forces else None) or 1.0,
+        short_range=options.short_range,
+        smooth=options.smooth,
     )
 
 

@@ -27,6 +27,10 @@ class DataSummary(Frozen):
     """Nodes of the training set by in-degree, 0 first."""
     avg_num_neighbors: float
     """Mean in-degree of the training set."""
+    fitted_energies: dict[str, float] = Field(default_factory=dict)
+    """Element → energy of an atom, eV, fitted to the training set of a potential."""
+    force_rms: float | None = None
+    """Root mean square of the components of the training forces, eV/Å."""
     node_minmax: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = Field(
         default_factory=dict
     )

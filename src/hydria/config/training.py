@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from hydria.config.base import Count, Fraction, Frozen, Index, Positive, Switch
+from hydria.config.base import Count, Fraction, Frozen, Index, NonNegative, Positive, Switch
 from hydria.config.optimizers import AdamW, AnyOptimizer, AnyScheduler, ReduceLROnPlateau
 
 # The spellings of upstream, torch and numpy → ours.
@@ -30,6 +30,23 @@ def _precision(value: Any) -> Any:
     return PRECISIONS.get(str(value).lower(), value)
 
 
+class Stage(Frozen):
+    """What changes in the course of the training of a potential."""
+
+    epoch: Count
+    """The first epoch of the stage, counted from 0."""
+    energy_weight: NonNegative | None = None
+    """The weight from here on; as before when left out."""
+    energy_peratom_weight: NonNegative | None = None
+    """The same of the energy per atom."""
+    force_weight: NonNegative | None = None
+    """The same of the forces."""
+    stress_weight: NonNegative | None = None
+    """The same of the stress."""
+    learning_rate: Positive | None = None
+    """The learning rate from here on, with the schedule beginning anew."""
+
+
 class Training(Frozen):
     """How a model is trained."""
 
@@ -45,6 +62,12 @@ class Training(Frozen):
     """mse, mae, rmse, huber, smooth_l1, or GaussianNLLLoss (mean and variance)."""
     huber_delta: Positive = 1.0
     """Where huber and smooth_l1 turn from quadratic to linear."""
+    force_loss_function_type: Literal["mse", "mae", "huber", "smooth_l1", "l2_norm"] | None = None
+    """Loss of a potential's forces, if another; l2_norm is the length of the error of an atom."""
+    stages: tuple[Stage, ...] = ()
+    """Other weights of a potential's loss, and another learning rate, from some epochs on."""
+    ema_decay: Fraction | None = None
+    """Judge and keep an exponential moving average of the weights, with this decay per step."""
     early_stopping: Switch = Field(False, alias="EarlyStopping")
     """Stop when the validation loss stops falling."""
     patience: Count = 10
@@ -82,4 +105,4 @@ class Training(Frozen):
     scheduler: AnyScheduler = Field(ReduceLROnPlateau(), alias="Scheduler")
     """How the learning rate changes."""
     compute_grad_energy: bool = False
-    """Forces as the negative gradient of the energy."""
+    """Forces as the negative gradient of the energy; enable_interatomic_potential says the same."""

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from hydria.config.architectures import AnyArchitecture
-from hydria.config.dataset import Dataset, Features, VariablesOfInterest
+from hydria.config.dataset import Features
+from hydria.config.potential import ENERGY, targets_of
 from hydria.config.run import RunConfig
 from hydria.config.spec import output_symmetries
 from hydria.core.errors import ConfigError, DataError, Problem
@@ -55,26 +56,35 @@ def build_graphs(
         DataError, GraphError: if no graphs can be made of the structures.
     """
     dataset, network = config.dataset, config.neural_network
-    check_indices(network.variables_of_interest, dataset)
+    check_indices(config)
     if dataset.rotational_invariance:
         structures = turned_to_principal_axes(structures)
     edges = _edges(structures, network.architecture)
     if scales is None:
         scales = _fitted(structures, config)
     dtype = np.float64 if network.training.precision == "fp64" else np.float32
-    node, graph = _columns(structures, dataset, network.variables_of_interest, scales)
+    node, graph = _columns(structures, config, scales)
     node |= _encodings(structures, edges, network.architecture)
     branches = branch_numbers(structures, dataset)
     return GraphStore(
         node=_cast(node, dtype) | {"z": structures.numbers},
         edge=_edge_columns(edges, structures, config, dtype),
         graph=_cast(graph, dtype)
+        | energy_column(structures, config)
         | _lattice_columns(structures, network.architecture, dtype)
-        | ({} if branches is None else {"dataset_name": branches}),
+        | ({} if branches is None else {"dataset_name": branches})
+        | (_label_column(structures) if config.is_potential else {}),
         node_ptr=structures.node_ptr,
         edge_ptr=edges.edge_ptr,
         attrs=_attributes(structures, config, scales),
     )
+
+
+def _label_column(structures: Structures) -> Columns:
+    """(G, 1) the number of the label of each structure in the store's list of them."""
+    if structures.labels is None:
+        return {}
+    return {"label": np.unique(structures.labels, return_inverse=True)[1].reshape(-1, 1)}
 
 
 def _fitted(structures: Structures, config: RunConfig) -> dict[str, Scale]:
@@ -87,6 +97,8 @@ def _fitted(structures: Structures, config: RunConfig) -> dict[str, Scale]:
 def turning_features(config: RunConfig) -> frozenset[str]:
     """Features that are vectors or tensors to the model: zero must stay zero on their scale."""
     network = config.neural_network
+    if config.is_potential:
+        return frozenset()
     variables = network.variables_of_interest
     named: list[str | None] = []
     dims = []
@@ -106,12 +118,13 @@ def _encodings(structures: Structures, edges: EdgeSets, architecture: AnyArchite
     return {"pe": laplacian_encodings(*ends, architecture.pe_dim)}
 
 
-def check_indices(variables: VariablesOfInterest, dataset: Dataset) -> None:
+def check_indices(config: RunConfig) -> None:
     """Refuse inputs and outputs that no feature stands for.
 
     Raises:
         ConfigError: with every index that is out of range.
     """
+    dataset, variables = config.dataset, config.neural_network.variables_of_interest
     where = "NeuralNetwork.Variables_of_interest"
     columns = sum(dataset.node_features.dim)
     problems = [
@@ -127,7 +140,7 @@ def check_indices(variables: VariablesOfInterest, dataset: Dataset) -> None:
         for place, (kind, index) in enumerate(
             zip(variables.type, variables.output_index, strict=True)
         )
-        if index >= counts[kind]
+        if index >= counts[kind] and not config.is_potential
     ]
     if problems:
         raise ConfigError(problems)
@@ -210,11 +223,9 @@ def _report(edges: EdgeSets, structures: Structures, architecture: AnyArchitectu
 
 
 def _columns(
-    structures: Structures,
-    dataset: Dataset,
-    variables: VariablesOfInterest,
-    scales: dict[str, Scale],
+    structures: Structures, config: RunConfig, scales: dict[str, Scale]
 ) -> tuple[Columns, Columns]:
+    dataset, variables = config.dataset, config.neural_network.variables_of_interest
     scaled = {
         "node": normalise(structures.node, scales),
         "graph": normalise(structures.graph, scales),
@@ -226,17 +237,46 @@ def _columns(
         inputs = np.concatenate([inputs, element_features(structures.numbers, wanted)], axis=1)
     columns["node"]["x"] = inputs
     columns["node"]["pos"] = structures.pos
-    for output, kind, feature in outputs(dataset, variables):
+    for output, kind, feature in outputs(config):
         columns[kind][OUTPUT + output] = scaled[kind][feature]
     if variables.graph_attr_features:
         names = [dataset.graph_features.name[index] for index in variables.graph_attr_features]
         attributes = [scaled["graph"][name] for name in names]
         columns["graph"]["graph_attr"] = np.concatenate(attributes, axis=1)
+    if config.is_potential:
+        targets = targets_of(dataset, variables)
+        if targets.forces is not None:
+            columns["node"]["forces"] = structures.node[targets.forces]
+        if targets.stress is not None:
+            columns["graph"]["stress"] = structures.graph[targets.stress]
     return columns["node"], columns["graph"]
 
 
-def outputs(dataset: Dataset, variables: VariablesOfInterest) -> Iterator[tuple[str, str, str]]:
-    """Name, kind ("node" or "graph") and feature of each output."""
+def energy_column(structures: Structures, config: RunConfig) -> Columns:
+    """(G, 1) energies that a potential is fitted to, eV; in float64, being sums of large terms.
+
+    Raises:
+        DataError: if the data has none.
+    """
+    if not config.is_potential:
+        return {}
+    targets = targets_of(config.dataset, config.neural_network.variables_of_interest)
+    if targets.energy is None:
+        raise DataError(
+            f"Dataset.graph_features: expected an energy, such as {ENERGY[0]!r}, got none"
+        )
+    return {"energy": structures.graph[targets.energy].astype(np.float64)}
+
+
+def outputs(config: RunConfig) -> Iterator[tuple[str, str, str]]:
+    """Name, kind ("node" or "graph") and feature of each output that is trained as it stands.
+
+    The targets of a potential are no such outputs: they are the columns `energy`, `forces` and
+    `stress`, in their own units.
+    """
+    dataset, variables = config.dataset, config.neural_network.variables_of_interest
+    if config.is_potential:
+        return
     names = {"node": dataset.node_features.name, "graph": dataset.graph_features.name}
     for output, kind, index in zip(
         variables.output_names, variables.type, variables.output_index, strict=True
@@ -248,6 +288,8 @@ def _edge_columns(
     edges: EdgeSets, structures: Structures, config: RunConfig, dtype: DTypeLike
 ) -> Columns:
     architecture = config.neural_network.architecture
+    # the model of a potential makes them from the positions, with which they change
+    names = () if config.is_potential else architecture.edge_features
     columns: Columns = {"edge_source": edges.source, "edge_target": edges.target}
     if architecture.periodic_boundary_conditions:
         columns["edge_shifts"] = edges.edge_shifts.astype(dtype)
@@ -257,7 +299,7 @@ def _edge_columns(
         "lengths": lambda: edges.edge_len / cutoff,
         "bond_order": lambda: _bond_orders(structures, edges),
     }
-    named = [known[name]()[:, None] for name in architecture.edge_features]
+    named = [known[name]()[:, None] for name in names]
     features = [*named, *features]
     if features:
         columns["edge_attr"] = np.concatenate(features, axis=1).astype(dtype)
@@ -311,14 +353,15 @@ def _cast(columns: Columns, dtype: DTypeLike) -> Columns:
 def _attributes(
     structures: Structures, config: RunConfig, scales: dict[str, Scale]
 ) -> dict[str, Any]:
-    dataset, variables = config.dataset, config.neural_network.variables_of_interest
-    features = {OUTPUT + name: feature for name, _, feature in outputs(dataset, variables)}
+    dataset = config.dataset
+    features = {OUTPUT + name: feature for name, _, feature in outputs(config)}
     return {
         "dataset": dataset.name,
         "format": dataset.format,
         "features": features,
         "units": {c: structures.units[f] for c, f in features.items() if f in structures.units},
         "scales": {c: scales[f].to_json() for c, f in features.items() if f in scales},
+        "labels": sorted(set(structures.labels or ())),
         "feature_scales": {feature: scale.to_json() for feature, scale in scales.items()},
     }
 

@@ -29,6 +29,7 @@ from hydria.config.summary import DataSummary
 from hydria.core.errors import DataError
 from hydria.core.files import write_json_atomic
 from hydria.data import splits as cut
+from hydria.data.energies import element_counts, fit_energies, warn_about_units
 from hydria.data.formats import read
 from hydria.data.graphs import build_graphs, feature_minmax, outputs, turning_features
 from hydria.data.lattice import with_lattice
@@ -136,6 +137,7 @@ def _what_matters(config: RunConfig) -> dict[str, Any]:
         "perc_train": network.training.perc_train,
         "seed": network.training.seed,
         "double": network.training.precision == "fp64",
+        **({"potential": True} if config.is_potential else {}),
     }  # fmt: skip
 
 
@@ -213,7 +215,7 @@ def _split(structures: Structures, counts: dict[str, int], config: RunConfig) ->
 def _summarise(
     store: GraphStore, structures: Structures, splits: dict[str, Ids], config: RunConfig
 ) -> DataSummary:
-    dataset, variables = config.dataset, config.neural_network.variables_of_interest
+    dataset = config.dataset
     columns = {**store.node, **store.graph}
     in_training = np.zeros(len(store), dtype=bool)
     in_training[splits["train"]] = True
@@ -229,13 +231,34 @@ def _summarise(
         input_dim=store.node["x"].shape[1],
         edge_dim=store.edge["edge_attr"].shape[1] if "edge_attr" in store.edge else 0,
         graph_attr_dim=store.graph["graph_attr"].shape[1] if "graph_attr" in store.graph else 0,
-        output_dim=tuple(columns[f"y.{n}"].shape[1] for n, *_ in outputs(dataset, variables)),
+        output_dim=tuple(columns[f"y.{n}"].shape[1] for n, *_ in outputs(config)),
         num_nodes=int(nodes[0]) if len(nodes) == 1 else None,
         pna_deg=tuple(np.bincount(in_degree).tolist()),
         avg_num_neighbors=float(in_degree.mean()),
+        **(_energies(store, structures, in_training) if config.is_potential else {}),
         node_minmax=feature_minmax(dataset.node_features, structures.node),
         graph_minmax=feature_minmax(dataset.graph_features, structures.graph),
     )
+
+
+def _energies(
+    store: GraphStore, structures: Structures, in_training: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """What a potential must know of the energies and forces of its training set."""
+    from ase.data import chemical_symbols
+
+    energy = store.graph["energy"][:, 0]
+    kinds, counts = element_counts(structures.numbers, structures.node_ptr)
+    there = counts[in_training].any(axis=0)
+    fitted = fit_energies(kinds[there], counts[in_training][:, there], energy[in_training])
+    of_training = np.repeat(in_training, structures.num_atoms)
+    forces = store.node.get("forces")
+    warn_about_units(structures, energy, forces, fitted)
+    rms = None if forces is None else float(np.sqrt(np.square(forces[of_training]).mean()))
+    return {
+        "fitted_energies": {chemical_symbols[z]: value for z, value in fitted.items()},
+        "force_rms": rms,
+    }
 
 
 def _provenance(config: RunConfig, places: dict[str, Path]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Structures:
         units: feature name → unit, for those whose unit the format fixes.
         source: (G,) number of the data set of each structure, where the samples say so.
         bonds: chemical bonds, where the format knows them.
+        labels: what the data calls the kind of each structure (`config_type`), "" where nothing.
     """
 
     names: tuple[str, ...]
@@ -58,6 +59,7 @@ class Structures:
     units: dict[str, str] = field(default_factory=dict)
     source: NDArray[np.int64] | None = None
     bonds: Bonds | None = None
+    labels: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -93,6 +95,7 @@ def join(parts: Sequence[Structures]) -> Structures:
     cells = [part.cell for part in parts if part.cell is not None]
     bonds = [part.bonds for part in parts if part.bonds is not None]
     sources = [part.source for part in parts if part.source is not None]
+    labels = [part.labels for part in parts if part.labels is not None]
     pbcs = [part.pbc for part in parts if part.pbc is not None]
     return Structures(
         names=tuple(name for part in parts for name in part.names),
@@ -106,6 +109,7 @@ def join(parts: Sequence[Structures]) -> Structures:
         units=parts[0].units,
         source=np.concatenate(sources) if len(sources) == len(parts) else None,
         bonds=_joined(bonds) if len(bonds) == len(parts) else None,
+        labels=tuple(sum(labels, ())) if len(labels) == len(parts) else None,
     )
 
 

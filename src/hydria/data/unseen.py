@@ -134,10 +134,5 @@ def _inputs_only(structures: Structures, config: RunConfig) -> Structures:
 
 def known_outputs(store: GraphStore, config: RunConfig) -> set[str]:
     """Names of the outputs whose targets are all there."""
-    variables = config.neural_network.variables_of_interest
     columns = {**store.node, **store.graph}
-    return {
-        name
-        for name, *_ in outputs(config.dataset, variables)
-        if np.isfinite(columns[f"y.{name}"]).all()
-    }
+    return {name for name, *_ in outputs(config) if np.isfinite(columns[f"y.{name}"]).all()}

@@ -19,10 +19,14 @@ from hydria.models.transformer import EquivariantTransformer
 from hydria.nn.activations import activation
 from hydria.nn.attention import Padding
 from hydria.nn.conditioning import NODE_CONDITIONINGS
+from hydria.nn.cutoffs import polynomial_cutoff
 from hydria.nn.edges import Edges
 from hydria.nn.norm import GlobalBatchNorm
 from hydria.nn.segments import Segments
 from hydria.nn.uncertainty import UncertaintyWeighting
+
+# exponent of the polynomial that messages of smooth potentials fade with
+FADING = 5
 
 
 class Surroundings(NamedTuple):
@@ -47,6 +51,8 @@ class MessagePassingStack(nn.Module, ABC):
 
     unavailable: ClassVar[frozenset[str]] = frozenset({"equivariance"})
     """Options of a config that the architecture cannot follow: refused, never ignored."""
+    fades: ClassVar[bool] = False
+    """Whether messages go to zero at the cutoff by themselves."""
 
     def __init__(self, spec: ModelSpec) -> None:
         """Make convolutions and heads with fresh weights.
@@ -68,7 +74,10 @@ class MessagePassingStack(nn.Module, ABC):
             self.make_layer(layer, width_in, width_out, last=self._ends(layer, len(widths) - 2))
             for layer, (width_in, width_out) in enumerate(pairwise(widths))
         )
-        self.norms = nn.ModuleList(self.make_norm(width) for width in widths[1:])
+        # batch norm would make an energy depend on the other structures of its batch
+        self.norms = nn.ModuleList(
+            nn.Identity() if spec.smooth else self.make_norm(width) for width in widths[1:]
+        )
         self.attentions = self._make_attentions(len(widths) - 1)
         self.conditionings = self._make_conditionings(widths[1:])
         self.outputs = self.make_outputs(widths[-1])
@@ -202,7 +211,21 @@ class MessagePassingStack(nn.Module, ABC):
         dtype = self.outputs.dtype
         pos = getattr(batch, "pos", None)
         pos = None if pos is None else pos.to(dtype)
-        return Edges.of(batch, dtype), batch.x.to(dtype), pos
+        edges = Edges.of(batch, dtype)
+        if self.spec.potential is not None:
+            edges = self._with_lengths(edges, pos)
+        return edges, batch.x.to(dtype), pos
+
+    def _with_lengths(self, edges: Edges, pos: Tensor | None) -> Edges:
+        """What a potential makes of the positions, so that forces follow: features and fading."""
+        features, smooth = self.spec.edge_dim > 0, self.spec.smooth and not self.fades
+        if not (features or smooth):
+            return edges
+        assert pos is not None
+        scaled = edges.lengths(pos).unsqueeze(1) / required_cutoff(self.spec)
+        if features:
+            edges = edges.with_features(scaled)
+        return edges.with_fading(polynomial_cutoff(scaled, FADING)) if smooth else edges
 
     def surroundings(self, batch: Any, edges: Edges, pos: Tensor | None) -> Surroundings:
         """What the layers want to know of a batch."""

@@ -30,6 +30,9 @@ from hydria.models.upstream_options import in_every_branch, option_rules, transf
 Rules = Iterable[tuple[str, str | None]]
 State = dict[str, Tensor]
 
+# its potentials are the network alone
+UPSTREAM_POTENTIAL = {"reference_energies": {}, "scale": 1.0, "short_range": None, "smooth": False}
+
 BRANCH = r"(branch-\d+)"
 # within attention, a convolution is called `conv`
 CONV = r"(?:conv\.)?(?P<inner>module_\d+\..+)"
@@ -49,14 +52,16 @@ def upstream_spec(spec: ModelSpec) -> ModelSpec:
     result: ModelSpec = adapt(spec)
     # upstream predicts the components of vectors as plain columns
     heads = tuple(head.model_copy(update={"symmetry": "scalar"}) for head in result.heads)
-    return result.model_copy(update={"heads": heads})
+    potential = result.potential and result.potential.model_copy(update=UPSTREAM_POTENTIAL)
+    return result.model_copy(update={"heads": heads, "potential": potential})
 
 
 def convert_state(state: Mapping[str, Tensor], spec: ModelSpec) -> State:
     """Rename the state dict of an upstream model for the model of `spec`.
 
     Args:
-        state: tensors under upstream's names (a leading ``module.`` of its wrapper is dropped).
+        state: tensors under upstream's names (``module.`` and ``model.`` of its wrappers, around
+            all models and around potentials, are dropped).
         spec: what the model is built from, after `upstream_spec`.
 
     Raises:
@@ -64,7 +69,7 @@ def convert_state(state: Mapping[str, Tensor], spec: ModelSpec) -> State:
     """
     own = _own_rules(spec)
     prepare = getattr(own, "prepare", lambda same, _: same)
-    plain = {name.removeprefix("module."): value for name, value in state.items()}
+    plain = {_unwrapped(name): value for name, value in state.items()}
     renamed: State = {}
     for name, value in prepare(plain, spec).items():
         new = _renamed(name, spec, own)
@@ -78,7 +83,13 @@ def convert_state(state: Mapping[str, Tensor], spec: ModelSpec) -> State:
     renamed = transformer_shapes(renamed, spec.architecture)
     adapt = getattr(own, "adapt", lambda same: same)
     result: State = adapt(_stacked(renamed))
-    return result
+    if spec.potential is None:
+        return result
+    return {f"network.{name}": value for name, value in result.items()}
+
+
+def _unwrapped(name: str) -> str:
+    return name.removeprefix("module.").removeprefix("model.")
 
 
 def _own_rules(spec: ModelSpec) -> ModuleType:

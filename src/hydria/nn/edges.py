@@ -20,6 +20,8 @@ class Edges:
         num_nodes: N.
         features: (E, D) edge features, or None.
         shifts: (E, 3) offsets of periodic images, Å, or None in open boundaries.
+        fading: (E, 1) weights of the messages that go to zero at the cutoff, or None: layers
+            whose messages do not end smoothly by themselves multiply them by it.
         by_target, by_source: the edges grouped by their ends.
     """
 
@@ -29,11 +31,13 @@ class Edges:
         num_nodes: int,
         features: Tensor | None = None,
         shifts: Tensor | None = None,
+        fading: Tensor | None = None,
     ) -> None:
         self.source, self.target = edge_index[0], edge_index[1]
         self.num_nodes = num_nodes
         self.features = features
         self.shifts = shifts
+        self.fading = fading
         self.by_target = Segments(self.target, num_nodes)
         self.by_source = Segments(self.source, num_nodes, ascending=False)
 
@@ -55,6 +59,18 @@ class Edges:
         other.features = features
         return other
 
+    def with_fading(self, fading: Tensor) -> Edges:
+        """The same edges with messages that fade out."""
+        other = copy(self)
+        other.fading = fading
+        return other
+
+    def faded(self, messages: Tensor) -> Tensor:
+        """(E, …) messages that go to zero at the cutoff, where that is asked for."""
+        if self.fading is None:
+            return messages
+        return messages * self.fading.view(-1, *[1] * (messages.dim() - 1))
+
     def renumbered(self, new_node: Tensor, num_nodes: int) -> Edges:
         """The edges of a part of the nodes.
 
@@ -67,7 +83,8 @@ class Edges:
         kept = (index[1] >= 0).nonzero().flatten()
         features = None if self.features is None else self.features[kept]
         shifts = None if self.shifts is None else self.shifts[kept]
-        return Edges(index[:, kept], num_nodes, features, shifts)
+        fading = None if self.fading is None else self.fading[kept]
+        return Edges(index[:, kept], num_nodes, features, shifts, fading)
 
     def from_source(self, values: Tensor) -> Tensor:
         """Give each edge the value of its source: (N, …) → (E, …)."""

@@ -74,12 +74,12 @@ def test_check_lists_unused_keys_once(config: str) -> None:
 
 
 def test_check_says_what_cannot_be_trained(config: str) -> None:
-    done = run("check", config, "compute_grad_energy=true")
+    done = run("check", config, 'ds_config={"train_batch_size": 4}')
     assert done.exit_code == 2
     assert done.stderr.splitlines() == [
         "run.json: reads well, but this version cannot train it:",
-        "  NeuralNetwork.Training.compute_grad_energy: asks for forces as the gradient of the "
-        "energy, which this version cannot do. Hint: leave it out",
+        "  NeuralNetwork.ds_config: asks for DeepSpeed, which this version cannot do. "
+        "Hint: leave it out",
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from hydria.config import load_config
 from hydria.config.architectures import ARCHITECTURES
-from tests.support.configs import make_config, put
+from tests.support.configs import make_config, make_potential_config, put
 
 ARCHITECTURE = "NeuralNetwork.Architecture"
 TRAINING = "NeuralNetwork.Training"
@@ -142,9 +142,14 @@ MEASURED = [
 ]
 
 
+SWITCHES = (f"{ARCHITECTURE}.enable_interatomic_potential", f"{TRAINING}.compute_grad_energy")
+
+
 def loaded_with(path: str, value: Any) -> Any:
     """The value under `path`, as resolved, when a file gives it."""
-    tree = make_config()
+    tree = make_potential_config() if path in SWITCHES else make_config()
+    for switch in SWITCHES:
+        put(tree, switch, False)
     put(tree, path, value)
     node = load_config(tree).config.model_dump(mode="json", by_alias=True)
     for key in path.split("."):

@@ -79,8 +79,6 @@ def test_an_mlp_per_node_needs_graphs_of_one_size(num_nodes: int | None) -> None
 
 
 LATER: list[tuple[str, Any]] = [
-    (f"{SECTION}.enable_interatomic_potential", True),
-    ("NeuralNetwork.Training.compute_grad_energy", True),
     ("NeuralNetwork.ds_config", {"train_batch_size": 4}),
 ]
 

@@ -400,11 +400,6 @@ LIMITS: list[tuple[dict[str, Any], str]] = [
         'edge_features: expected none, because GIN does not see edge features, got ["lengths"]',
     ),
     (
-        {"enable_interatomic_potential": True, "edge_features": ["lengths"]},
-        "edge_features: expected none with enable_interatomic_potential: forces follow from the "
-        'positions, got ["lengths"]',
-    ),
-    (
         {"mpnn_type": "MFC"},
         "max_neighbours: expected a number > 0, because MFC has one layer for each number of "
         "neighbours; got none",

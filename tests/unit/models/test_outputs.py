@@ -163,7 +163,6 @@ def test_precision_decides_the_dtype(precision: str) -> None:
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("enable_interatomic_potential", True),
         ("equivariance", True),
     ],
 )

@@ -88,13 +88,15 @@ class Architecture(Frozen):
     graph_attr_conditioning_mode: Literal["concat_node", "film", "fuse_pool"] = "concat_node"
     """After each layer (concat_node, film), or on what is pooled (fuse_pool)."""
     enable_interatomic_potential: Annotated[bool, none_is(False)] = False
-    """Energies with forces as their negative gradient."""
+    """Energies with forces as their negative gradient; compute_grad_energy says the same."""
     energy_weight: NonNegative = 0.0
     """Share of the energy in the loss of an interatomic potential."""
     energy_peratom_weight: NonNegative = 0.0
     """Share of the energy per atom in the loss of an interatomic potential."""
     force_weight: NonNegative = 0.0
     """Share of the forces in the loss of an interatomic potential."""
+    stress_weight: NonNegative = 0.0
+    """Share of the stress in the loss of an interatomic potential."""
 
     @property
     def has_vectors(self) -> bool:

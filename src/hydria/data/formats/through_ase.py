@@ -32,6 +32,8 @@ ASE_FORMATS = {"extxyz": "extxyz", "CIF": "cif", "POSCAR": "vasp"}
 PACKED = {".xz": "lzma", ".gz": "gzip", ".bz2": "bz2"}
 NODE_ALIASES = {"atomic_numbers": "numbers", "num_of_protons": "numbers"}
 GRAPH_ALIASES = {"total_energy": "energy"}
+# where extended XYZ says of what kind a frame is
+LABELS = ("config_type", "group")
 UNITS = {
     "energy": "eV", "total_energy": "eV", "free_energy": "eV", "forces": "eV/Å",
     "stress": "eV/Å³", "positions": "Å", "volume": "Å³", "masses": "u", "initial_magmoms": "μB",
@@ -118,7 +120,16 @@ def to_structures(
         node=node,
         graph=graph,
         units=units or {},
+        labels=_labels(frames),
     )
+
+
+def _labels(frames: Sequence[Atoms]) -> tuple[str, ...] | None:
+    """The kind of each frame, by the first of the usual keys that any frame has."""
+    for key in LABELS:
+        if any(key in frame.info for frame in frames):
+            return tuple(str(frame.info.get(key, "")) for frame in frames)
+    return None
 
 
 def features_of(

@@ -38,7 +38,8 @@ class CGConv(nn.Module):
         x = nodes.x if self.embed is None else self.embed(nodes.x)
         gates = self.gate(x, edges, features).sigmoid()
         messages = gates * functional.softplus(self.core(x, edges, features))
-        return NodeState(x + segment_sum(messages, edges.by_target), nodes.equivariant)
+        summed = segment_sum(edges.faded(messages), edges.by_target)
+        return NodeState(x + summed, nodes.equivariant)
 
 
 class CGCNNStack(MessagePassingStack):

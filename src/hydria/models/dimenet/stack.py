@@ -27,6 +27,8 @@ class DimeNetStack(MessagePassingStack):
     j has two images of the same i within the cutoff, and in all molecules.
     """
 
+    fades = True
+
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__(spec)
         options, cutoff = self.options, required_cutoff(spec)

@@ -22,7 +22,14 @@ class EGNNConv(nn.Module):
     """
 
     def __init__(
-        self, in_dim: int, hidden_dim: int, out_dim: int, edge_dim: int, moves: bool
+        self,
+        in_dim: int,
+        hidden_dim: int,
+        out_dim: int,
+        edge_dim: int,
+        moves: bool,
+        activation: nn.Module | None = None,
+        smooth_over: float | None = None,
     ) -> None:
         """Make the layer.
 
@@ -31,18 +38,23 @@ class EGNNConv(nn.Module):
             hidden_dim: width of the networks.
             edge_dim: columns of the edge features, or 0.
             moves: whether the layer moves the positions.
+            activation: instead of ReLU.
+            smooth_over: neighbours that steps are divided by; None: those that there are.
         """
         super().__init__()
+        self.activation = activation or nn.ReLU(inplace=True)
+        self.smooth_over = smooth_over
         self.first = EdgeLinear(in_dim, 1 + edge_dim, hidden_dim)
         self.second = nn.Linear(hidden_dim, hidden_dim)
-        self.node_mlp = mlp([in_dim + hidden_dim, hidden_dim, out_dim], nn.ReLU())
-        self.coord_mlp = self._coord_mlp(hidden_dim) if moves else None
+        self.node_mlp = mlp([in_dim + hidden_dim, hidden_dim, out_dim], activation or nn.ReLU())
+        self.coord_mlp = self._coord_mlp(hidden_dim, activation) if moves else None
 
     @staticmethod
-    def _coord_mlp(hidden_dim: int) -> nn.Sequential:
+    def _coord_mlp(hidden_dim: int, activation: nn.Module | None) -> nn.Sequential:
         last = nn.Linear(hidden_dim, 1, bias=False)
         nn.init.xavier_uniform_(last.weight, gain=0.001)  # steps start small
-        return nn.Sequential(nn.Linear(hidden_dim, hidden_dim), nn.ReLU(), last, nn.Tanh())
+        first = nn.Linear(hidden_dim, hidden_dim)
+        return nn.Sequential(first, activation or nn.ReLU(), last, nn.Tanh())
 
     def forward(self, nodes: NodeState, edges: Edges, lengths: Tensor | None) -> NodeState:
         """Convolve.
@@ -59,16 +71,18 @@ class EGNNConv(nn.Module):
         assert lengths is not None
         messages = self._messages(x, edges, lengths)
         if pos is not None and vectors is not None and self.coord_mlp is not None:
-            steps = vectors / (lengths + 1.0) * self.coord_mlp(messages)
-            pos = pos - segment_mean(steps, edges.by_target)
+            steps = edges.faded(vectors / (lengths + 1.0) * self.coord_mlp(messages))
+            if self.smooth_over is None:
+                pos = pos - segment_mean(steps, edges.by_target)
+            else:
+                pos = pos - segment_sum(steps, edges.by_target) / self.smooth_over
         total = segment_sum(messages, edges.by_target)
         return NodeState(self.node_mlp(torch.cat([x, total], dim=1)), pos)
 
     def _messages(self, x: Tensor, edges: Edges, lengths: Tensor) -> Tensor:
-        """(E, hidden_dim) messages; the activations work in place."""
+        """(E, hidden_dim) messages; ReLU works in place."""
         joined = lengths
         if edges.features is not None and self.first.in_features > 2 * self.first.node_dim + 1:
             joined = torch.cat([lengths, edges.features], dim=1)
-        hidden = self.first(x, edges, joined).relu_()
-        messages: Tensor = self.second(hidden).relu_()
-        return messages
+        hidden = self.activation(self.first(x, edges, joined))
+        return edges.faded(self.activation(self.second(hidden)))

@@ -14,7 +14,7 @@ class EGNNStack(MessagePassingStack):
     """E(n)-equivariant convolutions; with `equivariance` all but the last layer move positions.
 
     Moved positions are used inside the model only. Periodic images keep their offsets: an image
-    moves as its atom does.
+    moves as its atom does. Smooth potentials have the model's activation instead of ReLU.
     """
 
     unavailable = frozenset()
@@ -23,7 +23,16 @@ class EGNNStack(MessagePassingStack):
         """An equivariant convolution."""
         architecture = self.spec.architecture
         moves = architecture.equivariance and not last
-        return EGNNConv(in_dim, architecture.hidden_dim, out_dim, self.edge_dim, moves)
+        smooth = self.spec.smooth
+        return EGNNConv(
+            in_dim,
+            architecture.hidden_dim,
+            out_dim,
+            self.edge_dim,
+            moves,
+            activation=self.activation if smooth else None,
+            smooth_over=self.spec.avg_num_neighbors if smooth else None,
+        )
 
     def make_norm(self, width: int) -> nn.Module:
         """EGNN has none."""

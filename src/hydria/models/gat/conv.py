@@ -64,7 +64,7 @@ class GATConv(nn.Module):
         from_edge = None
         if self.edge is not None and edges.features is not None:
             from_edge = (edges.features, self.edge.weight)
-            own = own + self.edge(segment_mean(edges.features, edges.by_target))
+            own = own + self.edge(_mean(edges.features, edges))
         logits = edge_logits(
             at_source, at_target, self.attention[0], from_edge, edges, self.negative_slope
         )
@@ -83,8 +83,16 @@ class GATConv(nn.Module):
         """Softmax over the edges of a node and the node itself: (E, heads), (N, heads)."""
         with torch.no_grad():  # a shift that cancels
             peak = segment_min_max(logits, edges.by_target)[1].maximum(own)
-        weights = (logits - edges.by_target.spread(peak)).exp()
+        weights = edges.faded((logits - edges.by_target.spread(peak)).exp())
         own_weights = (own - peak).exp()
         total = segment_sum(weights, edges.by_target) + own_weights
         alpha = self.dropout(weights / edges.by_target.spread(total))
         return alpha, self.dropout(own_weights / total)
+
+
+def _mean(features: Tensor, edges: Edges) -> Tensor:
+    """(N, D) mean of (E, D) features; where edges fade out, so does their part."""
+    if edges.fading is None:
+        return segment_mean(features, edges.by_target)
+    total = 1.0 + segment_sum(edges.fading, edges.by_target)
+    return segment_sum(edges.faded(features), edges.by_target) / total

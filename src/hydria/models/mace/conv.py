@@ -62,7 +62,7 @@ class MACEConv(nn.Module):
 
     The radial network sees both ends of the edge, as in MACE's block
     RealAgnosticAttResidualInteractionBlock, which is HydraGNN's choice; so its weights, and the
-    outputs with them, do not go to zero smoothly at the cutoff.
+    outputs with them, do not go to zero smoothly at the cutoff unless the edges fade.
 
     Source: Batatia et al. 2022, arXiv:2206.07697.
     """
@@ -128,7 +128,7 @@ class Messages(nn.Module):
         self, features: Tensor, elements: Tensor, edges: Edges, around: Surroundings
     ) -> Tensor:
         """(N, components, in_dim) → (N, components, hidden_dim)."""
-        hidden = self.hidden_of(features, elements, edges, around)
+        hidden = edges.faded(self.hidden_of(features, elements, edges, around))
         matrix = self.radial * self.scale_of_weights
         if self.edge_dim:
             hidden, matrix = self._along_scalars(hidden, matrix, edges)

@@ -16,6 +16,8 @@ from hydria.nn.edges import Edges
 class PAINNStack(VectorStack):
     """PaiNN."""
 
+    fades = True
+
     @property
     def options(self) -> PAINN:
         """The options of this architecture."""

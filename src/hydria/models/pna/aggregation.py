@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hydria.nn.edges import Edges
+from hydria.nn.segments import MIN_VARIANCE, segment_min_max, segment_sum
 from hydria.nn.statistics import segment_statistics
 
 NUM_AGGREGATES = 4
@@ -24,11 +25,32 @@ def aggregates(messages: Tensor, edges: Edges, offset: Tensor | None = None) -> 
     Returns:
         (N, 4·C); zero for nodes without neighbours.
     """
+    if edges.fading is not None:
+        return _fading_aggregates(messages, edges, edges.fading, offset)
     mean, std, smallest, largest = segment_statistics(messages, edges.by_target)
     if offset is not None:
         offset = offset * (edges.by_target.counts > 0).to(offset.dtype).unsqueeze(1)
         mean, smallest, largest = mean + offset, smallest + offset, largest + offset
     return torch.cat([mean, smallest, largest, std], dim=1)
+
+
+def _fading_aggregates(
+    messages: Tensor, edges: Edges, fading: Tensor, offset: Tensor | None
+) -> Tensor:
+    """The same with messages that go to zero at the cutoff, and one message of zero beside them.
+
+    So the aggregates are continuous when a neighbour comes or goes, the last one too.
+    """
+    by_target = edges.by_target
+    if offset is not None:
+        messages = messages + by_target.spread(offset)
+    faded = messages * fading
+    total = 1.0 + segment_sum(fading, by_target)
+    mean = segment_sum(faded, by_target) / total
+    variance = segment_sum(faded * messages, by_target) / total - mean.square()
+    std = (variance.clamp_min(0.0) + MIN_VARIANCE).sqrt() - MIN_VARIANCE**0.5
+    smallest, largest = segment_min_max(faded, by_target)
+    return torch.cat([mean, smallest.clamp_max(0.0), largest.clamp_min(0.0), std], dim=1)
 
 
 class ScaledLinear(nn.Linear):

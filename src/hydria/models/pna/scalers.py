@@ -9,16 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from hydria.nn.edges import Edges
+from hydria.nn.segments import segment_sum
 
-Scaler = Callable[[Tensor, Tensor, Tensor], Tensor]
+Scaler = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
-# (degree, mean degree, mean log(degree + 1)) → factor
+# (degree, the same but not below 1, mean degree, mean log(degree + 1)) → factor
 SCALERS: dict[str, Scaler] = {
-    "identity": lambda degree, linear, log: torch.ones_like(degree),
-    "amplification": lambda degree, linear, log: (degree + 1).log() / log,
-    "attenuation": lambda degree, linear, log: log / (degree.clamp_min(1) + 1).log(),
-    "linear": lambda degree, linear, log: degree / linear,
-    "inverse_linear": lambda degree, linear, log: linear / degree.clamp_min(1),
+    "identity": lambda degree, positive, linear, log: torch.ones_like(degree),
+    "amplification": lambda degree, positive, linear, log: (degree + 1).log() / log,
+    "attenuation": lambda degree, positive, linear, log: log / (positive + 1).log(),
+    "linear": lambda degree, positive, linear, log: degree / linear,
+    "inverse_linear": lambda degree, positive, linear, log: linear / positive,
 }
 
 
@@ -47,9 +48,16 @@ class DegreeScalers(nn.Module):
 
     def forward(self, edges: Edges) -> Tensor:
         """(N, scalers) factors."""
-        degree = edges.by_target.counts.to(self.avg_deg_lin.dtype)
+        if edges.fading is None:
+            degree = edges.by_target.counts.to(self.avg_deg_lin.dtype)
+            positive = degree.clamp_min(1)
+        else:  # neighbours that fade out count less and less
+            degree = segment_sum(edges.fading, edges.by_target).squeeze(1)
+            positive = (degree.square() + 1.0).sqrt()
         means = (self.avg_deg_lin, self.avg_deg_log)
-        return torch.stack([SCALERS[name](degree, *means) for name in self.scalers], dim=1)
+        return torch.stack(
+            [SCALERS[name](degree, positive, *means) for name in self.scalers], dim=1
+        )
 
 
 def _average(degrees: Sequence[int], weigh: Callable[[int], float]) -> float:

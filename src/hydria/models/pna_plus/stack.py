@@ -37,15 +37,24 @@ class PNAPlusConv(nn.Module):
     Source: HydraGNN's extension of Corso et al. 2020, arXiv:2004.05718.
     """
 
-    def __init__(self, in_dim: int, out_dim: int, edge_dim: int, num_radial: int) -> None:
+    def __init__(
+        self,
+        in_dim: int,
+        out_dim: int,
+        edge_dim: int,
+        num_radial: int,
+        activation: nn.Module | None = None,
+    ) -> None:
         """Make the layer.
 
         Args:
             in_dim, out_dim: channels of the nodes before and after.
             edge_dim: columns of the edge features, or 0.
             num_radial: size of the radial basis.
+            activation: instead of ReLU.
         """
         super().__init__()
+        self.activation = activation or nn.ReLU()
         self.embed = nn.Linear(num_radial, in_dim)
         self.filter = nn.Linear(num_radial, in_dim, bias=False)
         self.edge_encoder = nn.Linear(edge_dim + in_dim, in_dim) if edge_dim else None
@@ -55,7 +64,7 @@ class PNAPlusConv(nn.Module):
 
     def forward(self, nodes: NodeState, edges: Edges, around: Surroundings) -> NodeState:
         """Convolve (N, in_dim) features."""
-        features = self.embed(around.basis).relu()  # (E, in_dim)
+        features = self.activation(self.embed(around.basis))  # (E, in_dim)
         if self.edge_encoder is not None and edges.features is not None:
             features = self.edge_encoder(torch.cat([edges.features, features], dim=1))
         messages = self.pre(nodes.x, edges, features) * self.filter(around.basis)
@@ -83,7 +92,8 @@ class PNAPlusStack(MessagePassingStack):
 
     def make_conv(self, in_dim: int, out_dim: int, last: bool) -> nn.Module:
         """A gated PNA layer."""
-        return PNAPlusConv(in_dim, out_dim, self.edge_dim, self.options.num_radial)
+        activation = self.activation if self.spec.smooth else None
+        return PNAPlusConv(in_dim, out_dim, self.edge_dim, self.options.num_radial, activation)
 
     def geometry(self, edges: Edges, pos: Tensor | None) -> Surroundings:
         """The radial basis of the edges and the degree factors of the nodes."""

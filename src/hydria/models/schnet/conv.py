@@ -13,7 +13,7 @@ from torch.nn import functional
 from hydria.models.state import NodeState
 from hydria.nn.edges import Edges
 from hydria.nn.messages import gated_sum
-from hydria.nn.segments import Segments, segment_mean
+from hydria.nn.segments import Segments, segment_mean, segment_sum
 
 
 class Distances(NamedTuple):
@@ -52,6 +52,8 @@ class CFConv(nn.Module):
         num_filters: int,
         edge_dim: int,
         moves: bool = False,
+        activation: nn.Module | None = None,
+        smooth_over: float | None = None,
     ) -> None:
         """Make the layer.
 
@@ -61,23 +63,27 @@ class CFConv(nn.Module):
             num_filters: channels of the filters.
             edge_dim: columns of the edge features, or 0.
             moves: whether the layer moves the positions.
+            activation: of the network of the steps, instead of ReLU.
+            smooth_over: neighbours that steps are divided by, which then fade out at the cutoff;
+                None: by those that there are.
         """
         super().__init__()
+        self.smooth_over = smooth_over
         self.lin1 = nn.Linear(in_dim, num_filters, bias=False)
         self.lin2 = nn.Linear(num_filters, out_dim)
         self.expand = nn.Linear(num_gaussians, num_filters)
         self.generate = nn.Linear(num_filters, num_filters)
         self.edge = nn.Linear(edge_dim, num_filters, bias=False) if edge_dim else None
-        self.coord_mlp = self._coord_mlp(num_filters) if moves else None
+        self.coord_mlp = self._coord_mlp(num_filters, activation) if moves else None
         nn.init.xavier_uniform_(self.lin1.weight)
         nn.init.xavier_uniform_(self.lin2.weight)
         nn.init.zeros_(self.lin2.bias)
 
     @staticmethod
-    def _coord_mlp(num_filters: int) -> nn.Sequential:
+    def _coord_mlp(num_filters: int, activation: nn.Module | None) -> nn.Sequential:
         last = nn.Linear(num_filters, 1, bias=False)
         nn.init.xavier_uniform_(last.weight, gain=0.001)  # steps start small
-        return nn.Sequential(nn.Linear(num_filters, num_filters), nn.ReLU(), last)
+        return nn.Sequential(nn.Linear(num_filters, num_filters), activation or nn.ReLU(), last)
 
     def forward(self, nodes: NodeState, edges: Edges, around: Distances | Expand) -> NodeState:
         """Convolve.
@@ -98,7 +104,11 @@ class CFConv(nn.Module):
         filters = self.filters(edges, distances)
         if self.coord_mlp is not None:
             steps = self.coord_mlp(filters * distances.weight) / (lengths.unsqueeze(1) + 1.0)
-            pos = pos - segment_mean(vectors * steps, edges.by_target)
+            if self.smooth_over is None:
+                pos = pos - segment_mean(vectors * steps, edges.by_target)
+            else:
+                steps = vectors * (steps * (distances.weight / self.smooth_over))
+                pos = pos - segment_sum(steps, edges.by_target)
         return nodes._replace(x=self._summed(x, filters, distances, edges), equivariant=pos)
 
     def _summed(self, x: Tensor, filters: Tensor, distances: Distances, edges: Edges) -> Tensor:

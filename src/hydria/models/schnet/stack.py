@@ -27,6 +27,7 @@ class SchNetStack(MessagePassingStack):
     """
 
     unavailable = frozenset()
+    fades = True
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__(spec)
@@ -47,6 +48,8 @@ class SchNetStack(MessagePassingStack):
             num_filters=self.options.num_filters,
             edge_dim=self.edge_dim,
             moves=self.options.equivariance and not last,
+            activation=self.activation if self.spec.smooth else None,
+            smooth_over=self.spec.avg_num_neighbors if self.spec.smooth else None,
         )
 
     def make_norm(self, width: int) -> nn.Module:
