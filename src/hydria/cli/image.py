@@ -21,7 +21,7 @@ from hydria.deploy.images.lock import locked_text, resolve
 from hydria.deploy.images.recipe import TEMPLATES, print_recipe, printed_name
 from hydria.deploy.images.sbom import sbom as bill_of_materials
 from hydria.deploy.images.stack import Stack, load_stack, stack_names
-from hydria.deploy.images.stage import copy_here, plan_delivery, record
+from hydria.deploy.images.stage import deliver, plan_delivery, record
 from hydria.deploy.images.verify import Row
 from hydria.deploy.images.verify import verify as verify_facts
 from hydria.deploy.sites import load_site
@@ -145,19 +145,18 @@ def sbom(
 def stage(
     image: Image,
     site: Annotated[str, typer.Option(help="The machine.")],
-    to: Annotated[str, typer.Option(help="Path of the image there.")],
-    here: Annotated[bool, typer.Option(help="That path is on this machine: copy now.")] = False,
+    to: Annotated[str, typer.Option(help="Path there; for shifter a name in a registry.")],
+    here: Annotated[bool, typer.Option(help="That path is on this machine: do it now.")] = False,
 ) -> None:
     """Say what brings an image to a machine, and make it the default of `hydria job` there."""
     check_exists(image)
-    delivery = plan_delivery(image, load_site(site).site, to)
+    delivery = plan_delivery(image, load_site(site).site, to, here)
     for note in delivery.notes:
         print(f"# {note}")
     if here:
-        copy_here(image, Path(to))
-        print(f"copied to {to}")
+        deliver(delivery, _say)
     else:
-        print("\n".join(delivery.commands))
+        print("\n".join(map(str, delivery.steps)))
     path = record(site, delivery.image)
     print(f"# hydria job --site {site} uses {delivery.image} from now on ({path})")
 

@@ -16,6 +16,8 @@ from hydria.core.errors import DeployError, Problem
 from hydria.core.registry import nearest
 
 USER_FILE = "~/.config/hydria.yaml"
+# What `hydria image stage` brought where; a file that no person writes.
+STAGED_FILE = "hydria-images.yaml"
 COUNTS = frozenset({"nodes", "gpus", "cpus", "ranks"})
 # Names under which the environment may give a value; the first one that is set counts.
 VARIABLES = {key: (f"HYDRIA_{key.upper()}",) for key in JobConfig.model_fields if key != "env"} | {
@@ -106,6 +108,7 @@ def gather(
             problems,
         ),
         *_own_layers(user_file or Path(os.path.expanduser(USER_FILE)), site.name, problems),
+        _staged(staged_file(user_file), site.name),
         Layer(site.defaults, {"*": f"default of site {site.name}"}),
     ]
     if problems:
@@ -145,6 +148,29 @@ def _problem(error: Any, names: Mapping[str, str]) -> Problem:
         wanted = wanted.format(**error.get("ctx", {}))
         message = f"expected {wanted}, got {error['input']!r}"
     return Problem(where, message)
+
+
+def staged_file(user_file: Path | None = None) -> Path:
+    """Where staged images are remembered: beside the person's own file."""
+    return (user_file or Path(os.path.expanduser(USER_FILE))).with_name(STAGED_FILE)
+
+
+def staged_images(path: Path) -> dict[str, str]:
+    """Site → image, as `hydria image stage` wrote it; DeployError when it is something else."""
+    import yaml
+
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
+        raise DeployError(f"{path}: cannot be read: {err}") from err
+    if not isinstance(tree, dict) or not all(isinstance(image, str) for image in tree.values()):
+        raise DeployError(f"{path}: expected 'site: image' lines. Hint: remove the file")
+    return tree
+
+
+def _staged(path: Path, site: str) -> Layer:
+    image = staged_images(path).get(site)
+    return Layer(JobConfig(image=image), {"*": f"{path.name} {site}"})
 
 
 def _own_layers(path: Path, site: str, problems: list[Problem]) -> list[Layer]:

@@ -10,6 +10,7 @@ import yaml
 
 from hydria.cli.main import run
 from hydria.core.errors import DeployError
+from hydria.deploy.images.sif import MAGIC
 
 
 def call(*words: str) -> None:
@@ -60,12 +61,13 @@ def test_staged_image_is_the_default_from_then_on(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     image = tmp_path / "x.sif"
-    image.write_bytes(b"image")
+    image.write_bytes(b"\0" * 32 + MAGIC + b"\0" * 100)
     call("stage", str(image), "--site", "frontier", "--to", "/lustre/x.sif")
     assert "frontier:/lustre/x.sif" in capsys.readouterr().out
     copied = tmp_path / "images" / "x.sif"
     call("stage", str(image), "--site", "katana", "--to", str(copied), "--here")
-    assert copied.read_bytes() == b"image"
-    assert yaml.safe_load((tmp_path / ".config/hydria.yaml").read_text()) == {
-        "sites": {"frontier": {"image": "/lustre/x.sif"}, "katana": {"image": str(copied)}}
+    assert copied.read_bytes() == image.read_bytes()
+    assert yaml.safe_load((tmp_path / ".config/hydria-images.yaml").read_text()) == {
+        "frontier": "/lustre/x.sif",
+        "katana": str(copied),
     }
