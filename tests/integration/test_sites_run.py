@@ -30,6 +30,7 @@ FLAGS = {
     "juwels-booster": [*TWO_NODES, "--assume", "queues[0].nodes[1]=100"],
     "katana": ["--gpus", "2"],
     "leonardo": [*TWO_NODES, "--assume", "queues[0].nodes[1]=100"],
+    "tuolumne": [*TWO_NODES, "--assume", "node.reserved_cores=0-2,24-26,48-50,72-74"],
 }
 
 
@@ -72,7 +73,22 @@ def test_acceptance_8_script_runs_from_end_to_end(
     assert len(machine.epochs()) == 2
     assert "RMSE" in job.output
     assert "2 ranks" in job.output
+    assert_preflight_found_every_rank_in_its_place(machine)
     assert_ranks_are_where_they_were_planned(machine)
+
+
+# Machines whose sites say which cores and which GPU each rank has.
+PLACED = {"aurora", "frontier", "lumi", "perlmutter", "polaris", "tuolumne"}
+
+
+def assert_preflight_found_every_rank_in_its_place(machine: Machine) -> None:
+    """`hydria doctor` ran as every rank of the job, and what it saw is the plan."""
+    told = json.loads((machine.run_dir / "job/doctor.json").read_text())
+    plan = json.loads((machine.run_dir / "job/plan.json").read_text())
+    nodes = {rank["host"]["name"] for rank in told["ranks"]}
+    assert (told["exit_code"], told["missing"], told["differences"]) == (0, [], [])
+    assert (len(told["ranks"]), len(nodes)) == (plan["ranks"], plan["nodes"]["value"])
+    assert bool(plan["placement"]) is (machine.name in PLACED)
 
 
 def assert_ranks_are_where_they_were_planned(machine: Machine) -> None:
@@ -167,6 +183,40 @@ def test_stand_in_refuses_what_the_machine_refuses(
     script.write_text(text.replace(old, new))
     assert machine.hand_over(script).returncode == 1
     assert len(machine.queued()) == 1
+
+
+# Site → what is changed in its script, and rank 0 of it as planned and as found.
+MISPLACED = {
+    "perlmutter": ("gpus=(3 2 1 0)", "gpus=(2 3 1 0)", "0-15, GPU 3", "0-15, GPU 2"),
+    "frontier": ("--gpu-bind=closest", "--gpu-bind=none", "1-7, GPU 4", "1-7, GPU 0"),
+    "lumi": ("fe000000000000,fe00000000000000,", "fe00000000000000,fe000000000000,",
+             "49-55, GPU 0", "57-63, GPU 0"),
+    "polaris": ("gpus=(3 2 1 0)", "gpus=(0 1 2 3)", "0-7, GPU 3", "0-7, GPU 0"),
+    "aurora": ("list:4-7:8-11:", "list:8-11:4-7:", "4-7, GPU 0", "8-11, no GPU"),
+    "tuolumne": ("--tasks-per-node=4", "--tasks-per-node=4 bash -c "
+                 "'export ROCR_VISIBLE_DEVICES=$((3 - FLUX_TASK_LOCAL_ID)); exec \"$@\"' rank",
+                 "3-23, GPU 0", "3-23, GPU 3"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISPLACED)
+def test_misplaced_ranks_stop_the_job_with_a_diff(
+    tmp_path: Path, warm: Path, data: Path, name: str
+) -> None:
+    machine = Machine(tmp_path, name, warm)
+    assert machine.submit(*asked(machine, data), "--out", "job", "--dry-run").returncode == 0
+    script, (old, new, planned, found) = tmp_path / "job", MISPLACED[name]
+    text = script.read_text()
+    assert old in text
+    script.write_text(text.replace(old, new))
+    assert machine.hand_over(script).returncode == 0
+    job = machine.start_next()
+    assert job.finish() == 2, job.output
+    host = "node1" if machine.rules.kind != "slurm" else "n1"
+    assert f"--- planned for {name}\n+++ found\n" in job.output
+    assert f"- rank 0 on {host}: cores {planned}\n+ rank 0 on {host}: cores {found}\n" in job.output
+    assert "the machine is not as planned" in job.output
+    assert {note["words"][0] for note in machine.notes("hydria")} == {"doctor"}
 
 
 def test_job_that_a_routing_queue_would_drop_never_reaches_it(

@@ -32,10 +32,14 @@ def _core_sets(
     if bind.lists:
         listed = ranks_of(chosen_list(launch, cores_per_rank).value)
         return listed[:ranks] if ranks <= len(listed) else ()
-    if cores_per_rank is None or not node.gpu_affinity or bind.style == "none":
+    if cores_per_rank is None or not node.gpu_affinity:
         return ()
     if bind.order == "gpus":
         return _by_gpu(node, ranks, cores_per_rank)
+    if launch.gpu_select == "mpibind":
+        return _whole_domains(node, ranks)
+    if bind.style == "none":
+        return ()
     usable = node.usable_cores()
     if ranks * cores_per_rank > len(usable):
         return ()
@@ -45,11 +49,23 @@ def _core_sets(
 
 
 def _by_gpu(node: Node, ranks: int, cores_per_rank: int) -> tuple[tuple[int, ...], ...]:
-    usable = set(node.usable_cores())
-    near = {row.gpu: [core for core in row.cores if core in usable] for row in node.gpu_affinity}
+    near = _near_each_gpu(node)
     if any(len(near.get(rank, ())) < cores_per_rank for rank in range(ranks)):
         return ()
-    return tuple(tuple(near[rank][-cores_per_rank:]) for rank in range(ranks))
+    return tuple(near[rank][-cores_per_rank:] for rank in range(ranks))
+
+
+def _whole_domains(node: Node, ranks: int) -> tuple[tuple[int, ...], ...]:
+    """All cores near GPU i for rank i; what becomes of fewer ranks than GPUs is not known."""
+    near = _near_each_gpu(node)
+    return tuple(near[rank] for rank in range(ranks)) if ranks == len(near) else ()
+
+
+def _near_each_gpu(node: Node) -> dict[int, tuple[int, ...]]:
+    """The usable cores near each GPU; empty where they are not known."""
+    usable = set(node.usable_cores())
+    near = {row.gpu: tuple(sorted(usable & set(row.cores))) for row in node.gpu_affinity}
+    return near if usable else {}
 
 
 def chosen_list(launch: Launch, cores_per_rank: int | None) -> CpuList:

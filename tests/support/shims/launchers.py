@@ -1,4 +1,7 @@
-"""srun, mpiexec of PALS, ibrun and flux run: where every rank would be, and two real ones."""
+"""srun, mpiexec of PALS, ibrun and flux run: where every rank would be, and two that train.
+
+`hydria doctor` is started for every rank of the step, each where this launcher has put it.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.support.shims.rules import MACHINES, Rules
 from tests.support.shims.words import split_options
@@ -18,7 +22,7 @@ ON_DISKS = frozenset({"cp", "mkdir"})
 SRUN = {"-N", "-n", "-c", "--nodes", "--ntasks", "--cpus-per-task"}
 MPIEXEC = {"-n", "--ppn", "-ppn", "--depth", "--cpu-bind", "--hostfile"}
 FLUX = {"-N", "-n", "--tasks-per-node", "-c"}
-Place = dict[str, object]
+Place = dict[str, Any]
 
 
 def refuse(program: str, message: str) -> None:
@@ -44,10 +48,10 @@ def srun(machine: Rules, words: Sequence[str]) -> int:
         cores = [machine.usable()] * per_node
     else:
         cores = consecutive(machine, per_node, -(-width // machine.threads), "srun")
-    alone = "--gpus-per-task" in options
+    alone = "--gpus-per-task" in options and options.get("--gpu-bind") != "none"
     shared = options.get("--gres-flags") == "allow-task-sharing"
     places = [placed(machine, rank, cores[rank], alone, shared) for rank in range(per_node)]
-    return run(nodes, places, command, slurm_env)
+    return run(machine, nodes, places, command, slurm_env)
 
 
 def mpiexec(machine: Rules, words: Sequence[str]) -> int:
@@ -65,7 +69,7 @@ def mpiexec(machine: Rules, words: Sequence[str]) -> int:
     if any(set(part) & machine.reserved for part in cores):
         refuse("mpiexec", "reserved cores in --cpu-bind")
     places = [placed(machine, rank, cores[rank], False, False) for rank in range(per_node)]
-    return run(nodes, places, command, pals_env)
+    return run(machine, nodes, places, command, pals_env)
 
 
 def ibrun(machine: Rules, words: Sequence[str]) -> int:
@@ -76,7 +80,7 @@ def ibrun(machine: Rules, words: Sequence[str]) -> int:
     places = [
         placed(machine, rank, machine.usable(), False, False) for rank in range(ranks // nodes)
     ]
-    return run(nodes, places, command, open_mpi_env)
+    return run(machine, nodes, places, command, open_mpi_env)
 
 
 def flux_run(machine: Rules, words: Sequence[str]) -> int:
@@ -85,9 +89,12 @@ def flux_run(machine: Rules, words: Sequence[str]) -> int:
     per_node = int(options.get("--tasks-per-node", int(options.get("-n", nodes)) // nodes))
     # mpibind: a rank has the cores and the memory of one APU
     width = machine.cores // machine.gpus
-    cores = [list(range(rank * width, (rank + 1) * width)) for rank in range(per_node)]
+    usable = set(machine.usable())
+    cores = [
+        sorted(usable & set(range(rank * width, (rank + 1) * width))) for rank in range(per_node)
+    ]
     places = [placed(machine, rank, cores[rank], True, True) for rank in range(per_node)]
-    return run(nodes, places, command, flux_env)
+    return run(machine, nodes, places, command, flux_env)
 
 
 def sbcast(machine: Rules, words: Sequence[str]) -> int:
@@ -137,6 +144,7 @@ def slurm_env(rank: int, size: int, local: int, per_node: int) -> Mapping[str, o
     return {
         "SLURM_PROCID": rank, "SLURM_NTASKS": size, "SLURM_STEP_NUM_TASKS": size,
         "SLURM_LOCALID": local, "SLURM_NODEID": rank // per_node, "SLURM_STEP_ID": 0,
+        "SLURMD_NODENAME": f"n{rank // per_node + 1}",
         "SLURM_STEP_TASKS_PER_NODE": f"{per_node}(x{size // per_node})",
     }  # fmt: skip
 
@@ -162,24 +170,56 @@ def flux_env(rank: int, size: int, local: int, per_node: int) -> Mapping[str, ob
     }  # fmt: skip
 
 
-def run(nodes: int, places: Sequence[Place], command: Sequence[str], names: Variables) -> int:
-    """Write down every rank of a node, start the first two of the step, pass signals on to them."""
+def run(
+    machine: Rules,
+    nodes: int,
+    places: Sequence[Place],
+    command: Sequence[str],
+    names: Variables,
+) -> int:
+    """Write down every rank of a node, start those of the step, pass signals on to them."""
     record = {"nodes": nodes, "command": list(command), "places": places}
     with Path(os.environ["SHIMS"], "steps.jsonl").open("a") as file:
         file.write(json.dumps(record) + "\n")
-    # what every node does to its own disk is done once: there is one disk for all of them
-    size = 1 if command[0] in ON_DISKS else min(nodes * len(places), REAL_RANKS)
+    size = started(nodes * len(places), command)
     per_node = min(len(places), size)
     ranks = []
     for rank in range(size):
-        variables = names(rank, size, rank % per_node, per_node)
-        own = places[rank % per_node]["own"]
-        seen = {} if own is None else {"SHIMS_OWN_GPU": own}
-        env = {name: str(value) for name, value in {**variables, **seen}.items()}
+        variables = {
+            **names(rank, size, rank % per_node, per_node),
+            **where(machine, places[rank % per_node], rank // per_node),
+        }
+        env = {name: str(value) for name, value in variables.items()}
         ranks.append(subprocess.Popen(command, env={**os.environ, **env}))
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         signal.signal(number, lambda got, _: [rank.send_signal(got) for rank in ranks])
     return max(rank.wait() for rank in ranks)
+
+
+def started(ranks: int, command: Sequence[str]) -> int:
+    """How many ranks of a step are started."""
+    if command[0] in ON_DISKS:
+        return 1  # every node does this to its own disk, and there is one disk for all of them
+    return ranks if "doctor" in command else min(ranks, REAL_RANKS)
+
+
+def where(machine: Rules, place: Place, node: int) -> Mapping[str, object]:
+    """What a rank finds out of its place: from its kernel, and from its launcher's variables."""
+    cores, own = place["cores"], place["own"]
+    # who is not bound has all hardware threads, who is has those that the launcher counts
+    threads = machine.smt if cores == machine.usable() else machine.threads
+    found = {
+        "SHIMS_HOST": f"node{node + 1}",
+        "SHIMS_THREADS": joined(core + i * machine.cores for core in cores for i in range(threads)),
+    }
+    if machine.shows:
+        # Frontier's guide and mpibind: the node's number, whatever the cgroup hides
+        found[machine.shows] = joined(place["visible"] if own is None else [own])
+    return found
+
+
+def joined(numbers: Iterable[int]) -> str:
+    return ",".join(map(str, numbers))
 
 
 LAUNCHERS: dict[str, Callable[[Rules, Sequence[str]], int]] = {

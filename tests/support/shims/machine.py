@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hydria.core.assets import asset_dir
+from tests.support.shims.node import write_node
 from tests.support.shims.rules import MACHINES, Rules
 from tests.support.slurm import wait_until
 
@@ -28,8 +29,13 @@ DISKS = ("/mnt/bb", "/local/scratch")
 SHIM = (
     '#!/bin/bash\nPYTHONPATH="{repository}" exec "{python}" -m tests.support.shims.{module} "$@"\n'
 )
-# A node that is this machine, for a launcher that would use ssh.
-AGENT = '#!/bin/bash\nwhile [[ $1 == -* ]]; do shift; done\nshift\nexec bash -c "$*"\n'
+# A node that is this machine under another name, for a launcher that would use ssh.
+AGENT = """#!/bin/bash
+while [[ $1 == -* ]]; do shift; done
+node=$1
+shift
+exec unshare --map-root-user --uts bash -c "hostname $node; $*"
+"""
 NOTHING = '#!/bin/bash\necho "$(basename "$0") $*" >> "$SHIMS/calls"\n'
 # A container runtime that contains nothing, and complains of what is not there like the real one.
 CONTAINER = """#!/bin/bash
@@ -97,6 +103,7 @@ class Machine:
             text = text.replace(disk, f"{folder}/disk")
         self.site.write_text(text)
         (folder / "bin").mkdir()
+        write_node(folder / "node", self.rules)
         for program in PROGRAMS[self.rules.kind]:
             self._program(program, self._shim(f"schedulers {program}"))
         self._program("hydria", self._shim("trainer"))

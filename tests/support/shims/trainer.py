@@ -1,9 +1,13 @@
-"""`hydria` on a pretended machine: notes what a rank sees, then is the real one, on the CPU."""
+"""`hydria` on a pretended machine: notes what a rank sees, then is the real one, on the CPU.
+
+The trainer runs on this machine; `hydria doctor` looks at the pretended one.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -23,13 +27,15 @@ def main() -> int:
     note = {"words": words, **{name: os.environ[name] for name in SEEN if name in os.environ}}
     with Path(os.environ["SHIMS"], "hydria.jsonl").open("a") as file:
         file.write(json.dumps(note) + "\n")
-    if words[:1] == ["doctor"]:  # has its own tests; here there is nothing to look at
-        return 0
-    for name in NOT_HERE:
-        os.environ.pop(name, None)
-    if "MASTER_ADDR" in os.environ:
-        os.environ["MASTER_ADDR"] = "127.0.0.1"
-    os.environ |= {"HYDRIA_DEVICE": "cpu", "OMP_NUM_THREADS": "1", "HYDRAGNN_NUM_WORKERS": "0"}
+    os.environ["HYDRIA_DEVICE"] = "cpu"
+    if words[:1] == ["doctor"]:
+        os.environ.setdefault("SHIMS_HOST", socket.gethostname())
+    else:
+        for name in NOT_HERE:
+            os.environ.pop(name, None)
+        if "MASTER_ADDR" in os.environ:
+            os.environ["MASTER_ADDR"] = "127.0.0.1"
+        os.environ |= {"OMP_NUM_THREADS": "1", "HYDRAGNN_NUM_WORKERS": "0"}
     return ask(os.environ["SHIMS_WARM"], words)
 
 

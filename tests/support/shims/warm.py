@@ -17,12 +17,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.shims.node import be_on_node
+
 START_TIMEOUT_S = 90
 # What commands of Hydria import, some of it only where it is used.
 IMPORTED = (
     "matplotlib.pyplot", "pyarrow.parquet", "torch.distributed", "torch.utils.tensorboard",
-    "hydria.cli.job", "hydria.cli.prepare", "hydria.cli.report", "hydria.cli.submit",
-    "hydria.cli.train", "hydria.report.page", "hydria.report.plots",
+    "hydria.cli.doctor", "hydria.cli.job", "hydria.cli.prepare", "hydria.cli.report",
+    "hydria.cli.submit", "hydria.cli.train", "hydria.report.page", "hydria.report.plots",
     "hydria.workloads.property.task", "hydria.workloads.run",
 )  # fmt: skip
 PASSED_ON = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
@@ -56,6 +58,9 @@ def _answer(caller: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(asked["env"])
     os.chdir(asked["cwd"])
+    os.sched_setaffinity(0, asked["threads"])
+    if asked["words"][0] == "doctor":
+        be_on_node(os.environ)
     sys.argv = ["hydria", *asked["words"]]
     code = _run()
     caller.sendall(f"{code}\n".encode())
@@ -84,7 +89,10 @@ def ask(place: str, words: list[str]) -> int:
     """Run `hydria WORDS` there; its exit code. Signals are passed on."""
     with socket.socket(socket.AF_UNIX) as server:
         server.connect(place)
-        asked = {"words": words, "env": dict(os.environ), "cwd": os.getcwd()}
+        asked = {
+            "words": words, "env": dict(os.environ), "cwd": os.getcwd(),
+            "threads": sorted(os.sched_getaffinity(0)),
+        }  # fmt: skip
         text = json.dumps(asked).encode() + b"\n"
         sent = socket.send_fds(server, [text], [0, 1, 2])
         server.sendall(text[sent:])
