@@ -74,11 +74,11 @@ def _accelerators(device: Any, ranks: Ranks, env: Mapping[str, str], guess: Devi
         "identity": str(getattr(chosen, "uuid", "")) or pci_address(chosen),
     }
     by_bus = bus_number(pci_address(chosen), kind)
-    number = (
-        {"number": by_bus, "number_from": "PCI order"}
-        if by_bus is not None
-        else _from_variables(HIDING[kind], env, ranks)
-    )
+    number = _from_variables(HIDING[kind], env, ranks)
+    if by_bus is not None:
+        number = {"number": by_bus, "number_from": "PCI order"}
+    elif not any(env.get(alias) for aliases in HIDING[kind] for alias in aliases):
+        number = {"number": device.index, "number_from": "no device is hidden"}
     return guess.model_copy(update=facts | number)
 
 

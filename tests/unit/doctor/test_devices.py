@@ -104,3 +104,23 @@ def test_accelerator_is_numbered_by_the_bus_else_by_variables(
     assert (facts.number, facts.number_from) == (number, told_by)
     assert (facts.kind, facts.chosen, facts.names) == ("rocm", 0, ("MI250X",))
     assert (facts.identity, facts.memory_mib) == ("d9", (65536,))
+
+
+@pytest.mark.parametrize(
+    ("mask", "number", "told_by"),
+    [("", 3, "no device is hidden"), ("5.1,0.0,4.0,1.1", 3, "ZE_AFFINITY_MASK")],
+)
+def test_tile_is_numbered_though_intel_tells_no_bus(
+    monkeypatch: pytest.MonkeyPatch, mask: str, number: int, told_by: str
+) -> None:
+    """Aurora's ranks see all twelve tiles, and each takes the one of its own number."""
+    tile = SimpleNamespace(name="PVC tile", total_memory=64 * 1024**3)
+    module = SimpleNamespace(device_count=lambda: 12, get_device_properties=lambda index: tile)
+    process_group = SimpleNamespace(
+        choose_device=lambda ranks, environment: SimpleNamespace(type="xpu", index=3)
+    )
+    modules = {"torch": SimpleNamespace(xpu=module), "hydria.runtime.process_group": process_group}
+    monkeypatch.setattr("hydria.doctor.devices.import_module", modules.__getitem__)
+    env = {"ZE_AFFINITY_MASK": mask} if mask else {}
+    facts = device_facts(Ranks(3, 12, 3, 12, 0, "PMI"), env)
+    assert (facts.number, facts.number_from) == (number, told_by)
