@@ -59,6 +59,7 @@ class ToyTask:
 
     terms = ("first", "second")
     synchronised = True
+    stages = ()
 
     def __init__(
         self,

@@ -14,8 +14,11 @@ class EarlyStop:
 
     def __init__(self, patience: int | None) -> None:
         self.patience = patience
-        self.best = float("inf")
-        self.waited = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, because losses mean something else from here on."""
+        self.best, self.waited = float("inf"), 0
 
     def update(self, loss: float) -> bool:
         """Take the loss of an epoch; True when it is time to stop."""

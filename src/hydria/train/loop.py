@@ -24,10 +24,16 @@ from hydria.runtime.versions import versions
 from hydria.train import checkpoint as checkpoints
 from hydria.train.early_stop import EarlyStop
 from hydria.train.optim import full_state
-from hydria.train.progress import Progress, random_state, restore_random_state, seed_everything
+from hydria.train.progress import (
+    NO_LOSS,
+    Progress,
+    random_state,
+    restore_random_state,
+    seed_everything,
+)
 from hydria.train.records import Observer, Recorder
 from hydria.train.step import Stepper
-from hydria.train.task import Ids, Task
+from hydria.train.task import Ids, Stage, Task
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +136,7 @@ class Trainer:
         progress = self.progress
         batches = self.task.order(progress.epoch)[: self._max_batches]
         if progress.batch == 0:
+            self._begin_stage()
             progress.begin_epoch(progress.epoch, len(self.task.terms), self.world.device)
         for observer in self.observers:
             observer.epoch_started(progress.epoch, progress.batch, len(batches))
@@ -144,6 +151,16 @@ class Trainer:
                 return self._stop_reason(True)
         self._check_finite()
         return ""
+
+    def _begin_stage(self) -> None:
+        """In the first epoch of a stage: its losses cannot be compared with those before it."""
+        stage = next((s for s in self.task.stages if s.epoch == self.progress.epoch), None)
+        if stage is None:
+            return
+        self.stepper.begin(stage)
+        self.early_stop.reset()
+        self.progress.best_loss = NO_LOSS
+        log.info("epoch %d: the loss has other weights from here on", stage.epoch)
 
     def _train_step(self, ids: Ids, batch: Any) -> None:
         progress = self.progress
@@ -247,7 +264,7 @@ class Trainer:
 
     def total(self, losses: list[float]) -> float:
         """The weighted sum of the losses of all terms."""
-        return float(torch.dot(self.task.weights.double(), torch.tensor(losses).double()))
+        return float(torch.dot(self.stepper.weights.double(), torch.tensor(losses).double()))
 
     def _losses(self, sums: Tensor, counts: Tensor) -> list[float]:
         losses: list[float] = self.task.finish(sums.cpu().double() / counts.double()).tolist()
@@ -330,7 +347,7 @@ class Trainer:
 
     def _state(self) -> dict[str, Any]:
         return {
-            "model": self.stepper.model.state_dict(),
+            **self.stepper.state_dict(),
             "optimizer": full_state(self.stepper.optimizer),
             "schedule": self.stepper.schedule.state_dict(),
             "early_stop": self.early_stop.state_dict(),
@@ -349,17 +366,25 @@ class Trainer:
         """
         state = checkpoints.load(found)
         self._check_facts(found, state["facts"])
-        self.stepper.model.load_state_dict(state["model"])
+        self.stepper.load_state_dict(state)
         self.stepper.optimizer.load_state_dict(state["optimizer"])
         self.stepper.schedule.load_state_dict(state["schedule"])
         self.early_stop.load_state_dict(state["early_stop"])
         self.progress = Progress.from_state(state["progress"], self.world.device)
         self._adjust_position(state)
+        begun = [stage for stage in self.task.stages if self._has_begun(stage)]
+        self.stepper.weights = begun[-1].weights if begun else self.task.weights
         self._saved_step = found.step
         rank = self.world.ranks.rank
         if rank < len(state["random"]):
             restore_random_state(state["random"][rank], self.world.device)
         log.info("resumed from %s (epoch %d, step %d)", found.path, self.progress.epoch, found.step)
+
+    def _has_begun(self, stage: Stage) -> bool:
+        progress = self.progress
+        return stage.epoch < progress.epoch or (
+            stage.epoch == progress.epoch and progress.batch > 0
+        )
 
     def _check_facts(self, found: checkpoints.Checkpoint, facts: dict[str, Any]) -> None:
         now = dict(self.task.facts)
@@ -387,7 +412,7 @@ class Trainer:
         """Take weights and optimiser of another run and begin at epoch 0 (`continue`)."""
         state = checkpoints.load(found)
         self._check_facts(found, state["facts"])
-        self.stepper.model.load_state_dict(state["model"])
+        self.stepper.load_state_dict(state)
         self.stepper.optimizer.load_state_dict(state["optimizer"])
         log.info("weights and optimiser from %s", found.path)
 
@@ -398,4 +423,4 @@ class Trainer:
         )
         if found is None:
             raise CheckpointError(f"{self.run_dir}: expected a checkpoint, got none that is whole")
-        self.stepper.model.load_state_dict(checkpoints.load(found)["model"])
+        self.stepper.evaluated.load_state_dict(checkpoints.load(found)["model"])

@@ -33,11 +33,13 @@ class Loss:
         pointwise: (outputs, targets) → one value per element of the target.
         finish: from the mean over all elements of the global batch to the loss.
         widening: columns of the output for each column of the target.
+        per_row: one value per row of the target instead of one per element.
     """
 
     pointwise: Callable[[Tensor, Tensor], Tensor]
     finish: Callable[[Tensor], Tensor] = _same
     widening: int = 1
+    per_row: bool = False
 
     def local_sum(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Sum over the elements of this rank, 0-dimensional; 0 with a gradient when empty."""
@@ -78,6 +80,23 @@ LOSSES: dict[str, Callable[[float], Loss]] = {
     "smooth_l1": lambda delta: Loss(_smooth_l1(delta)),
     "GaussianNLLLoss": lambda delta: Loss(_gaussian_nll, widening=2),
 }
+
+
+def _distance(outputs: Tensor, targets: Tensor) -> Tensor:
+    lengths: Tensor = torch.linalg.vector_norm(outputs - targets, dim=-1)
+    return lengths
+
+
+FORCE_LOSSES: dict[str, Callable[[float], Loss]] = {
+    **{name: LOSSES[name] for name in ("mse", "mae", "huber", "smooth_l1")},
+    "l2_norm": lambda delta: Loss(_distance, per_row=True),
+}
+
+
+def build_force_loss(settings: Training) -> Loss:
+    """The loss of forces: `Training.force_loss_function_type`, else that of everything."""
+    name = settings.force_loss_function_type
+    return build_loss(settings) if name is None else FORCE_LOSSES[name](settings.huber_delta)
 
 
 def build_loss(settings: Training) -> Loss:

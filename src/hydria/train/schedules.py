@@ -15,11 +15,11 @@ class Schedule:
 
     def __init__(self, scheduler: Any, follows_loss: bool) -> None:
         self._scheduler = scheduler
-        self._follows_loss = follows_loss
+        self.follows_loss = follows_loss
 
     def step(self, loss: float) -> None:
         """Go on to the next epoch; `loss` is the validation loss of the one just ended."""
-        if self._follows_loss:
+        if self.follows_loss:
             self._scheduler.step(loss)
         else:
             self._scheduler.step()

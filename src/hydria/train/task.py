@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +12,21 @@ from torch import Tensor, nn
 
 Ids = NDArray[np.int64]
 SPLITS = ("train", "validate", "test")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the training with weights of its own.
+
+    Attributes:
+        epoch: its first one.
+        weights: (T,) of the terms, from there on.
+        learning_rate: from there on, its schedule beginning anew; None: as it is.
+    """
+
+    epoch: int
+    weights: Tensor
+    learning_rate: float | None = None
 
 
 class Part(Protocol):
@@ -38,7 +54,8 @@ class Task(Protocol):
     Attributes:
         model: the network; the loop moves it to the device and wraps it.
         terms: names of the loss terms.
-        weights: (T,) their weights.
+        weights: (T,) their weights at the beginning.
+        stages: what changes later, by rising epochs.
         facts: JSON-able description of the model; two runs with equal facts can exchange states.
         global_batch_size: samples of a step over all ranks.
         synchronised: whether batch statistics are those of the global batch.
@@ -47,6 +64,7 @@ class Task(Protocol):
     model: nn.Module
     terms: Sequence[str]
     weights: Tensor
+    stages: Sequence[Stage]
     facts: Mapping[str, Any]
     global_batch_size: int
     synchronised: bool

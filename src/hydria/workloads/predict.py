@@ -22,7 +22,7 @@ from hydria.train import checkpoint as checkpoints
 from hydria.train.checkpoint import Checkpoint
 from hydria.train.loop import Trainer
 from hydria.train.task import SPLITS, Task
-from hydria.workloads.registry import load_workload
+from hydria.workloads.registry import workload_of
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def predict(
         found = collectives.first_rank_does(lambda: find_checkpoint(run_dir, checkpoint))
         settings = config.neural_network.training
         set_deterministic(settings.deterministic, world.device)
-        workload = load_workload(config.workload)
+        workload = workload_of(config)
         collectives.first_rank_does(lambda: workload.prepare(config, data_root, silent))
         task = workload.task(config, data_root, world, environment)
         trainer = Trainer(task, settings, world, run_dir, StopRequest(run_dir), environment)
@@ -135,7 +135,7 @@ def load_weights(task: Task, trainer: Trainer, found: Checkpoint) -> None:
             f"{found.path}: expected weights of the model that this config and data describe, got "
             "others. Hint: has the data changed since? --data names its folder"
         )
-    trainer.stepper.model.load_state_dict(state["model"])
+    trainer.stepper.evaluated.load_state_dict(state["model"])
 
 
 def _file_name(split: str, which: str, found: Checkpoint) -> str:

@@ -31,7 +31,7 @@ from hydria.train.loop import Outcome, Trainer
 from hydria.train.records import Observer
 from hydria.train.task import Task
 from hydria.workloads.base import Progress, Workload
-from hydria.workloads.registry import load_workload
+from hydria.workloads.registry import workload_of
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ class _Run:
             self.stop.clear_left_over()
             write_status(self.run_dir, "running")
         self._write_receipt()
-        workload = self.request.workload or load_workload(self.config.workload)
+        workload = self.request.workload or workload_of(self.config)
         task = self._open(workload, preparing)
         trainer = Trainer(
             task, settings, self.world, self.run_dir, self.stop, self.environment, self.observers

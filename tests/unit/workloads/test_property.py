@@ -18,8 +18,9 @@ from hydria.data.prepare import build
 from hydria.runtime.environment import Environment
 from hydria.runtime.launch import Ranks
 from hydria.runtime.process_group import World
+from hydria.workloads.graphs import global_batch_size
 from hydria.workloads.property.results import Collector, HeadTable, score, write_predictions
-from hydria.workloads.property.task import PropertyTask, global_batch_size
+from hydria.workloads.property.task import PropertyTask
 from hydria.workloads.registry import WORKLOADS, load_workload
 from tests.support.runs import make_tree
 

@@ -22,6 +22,15 @@ def symbols_of(numbers: Array) -> Array:
     return np.array(names)[which]
 
 
+def labels_of(store: GraphStore, samples: Array) -> Array | None:
+    """What the data calls the kind of each of the graphs `samples`; None where it does not."""
+    names = store.attrs.get("labels")
+    if not names or "label" not in store.graph:
+        return None
+    found: Array = np.array(names)[np.asarray(store.graph["label"])[samples, 0]]
+    return found
+
+
 def formulas(store: GraphStore, samples: Array) -> Array:
     """Formula of each of the graphs `samples`, such as Au8Cu24, elements in alphabetical order."""
     nodes = store.sizes(samples)[0]

@@ -17,11 +17,11 @@ from hydria.data.loaders import Part
 from hydria.data.normalise import denormalise
 from hydria.data.store import GraphStore
 from hydria.runtime import collectives
-from hydria.workloads.property.compositions import formulas, symbols_of
+from hydria.workloads.property.compositions import formulas, labels_of, symbols_of
 
 Array = NDArray[Any]
 
-WORDS = ("head", "kind", "formula", "element")
+WORDS = ("formula", "element", "config_type")
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ def write_predictions(
     """Write one long table: head, kind, sample, node, component, target, prediction.
 
     Where a store is given that has atomic numbers, `formula` of the structure and `element` of
-    the node (empty for graph heads) follow.
+    the node (empty for graph heads) follow; where the data says of what kind a structure is, so
+    does `config_type`.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -126,7 +127,7 @@ def write_predictions(
     words = [
         "head",
         "kind",
-        *(name for name in ("formula", "element") if name in long.schema.names),
+        *(name for name in WORDS if name in long.schema.names),
     ]
     with replace_atomically(path) as temporary:
         pq.write_table(long, temporary, use_dictionary=words)
@@ -155,7 +156,9 @@ def _atoms(table: HeadTable, store: GraphStore | None) -> dict[str, Any]:
     element = np.full(len(table.sample), "")
     if table.kind == "node":
         element = symbols_of(numbers[store.node_ptr[table.sample] + table.node])
+    labels = labels_of(store, table.sample)
     return {
         "formula": np.repeat(formulas(store, samples)[which], dim),
         "element": np.repeat(element, dim),
+        **({} if labels is None else {"config_type": np.repeat(labels, dim)}),
     }
