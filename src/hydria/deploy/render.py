@@ -14,7 +14,14 @@ from hydria.config.job import format_walltime
 from hydria.core.assets import asset_dir
 from hydria.deploy.placement import core_list
 from hydria.deploy.plan import Plan
-from hydria.deploy.runtimes import OF_FILES, container_words, passed_on, variable_prefix
+from hydria.deploy.runtimes import (
+    HINTS,
+    OF_FILES,
+    PROGRAMS,
+    container_words,
+    passed_on,
+    variable_prefix,
+)
 from hydria.deploy.schedulers import Scheduler, scheduler_of
 from hydria.deploy.steps import on_every_node, planned_text, stage_folder, staging_parts
 from hydria.deploy.task import DOCTOR
@@ -75,6 +82,9 @@ def _context(plan: Plan, scheduler: Scheduler) -> dict[str, object]:
         "module_paths": module_paths(plan),
         "image_is_file": plan.runtime.value in OF_FILES,
         "image": shlex.quote(plan.image.value) if plan.image.value else "",
+        "image_line": _joined(container_words(plan, alone=True), "hydria --version"),
+        "image_hint": HINTS.get(plan.runtime.value, ""),
+        "runtime": PROGRAMS.get(plan.runtime.value, plan.runtime.value),
         "variable_prefix": variable_prefix(plan),
         "passed_on": textwrap.wrap(" ".join(passed_on(plan)), PASSED_WIDTH),
         "venv": shlex.quote(plan.venv.value) if plan.venv.value else "",

@@ -15,6 +15,16 @@ OF_FILES = frozenset({"apptainer", "singularity"})
 OF_THE_RUNTIME = ("APPTAINER", "SINGULARITY")
 # What ranks in podman's containers must be told beside the variables of the plan.
 LAUNCHER_FAMILIES = ("SLURM_*", "PMI_*", "PMIX_*", "PALS_*", "FLUX_*")
+# Runtimes that are no program of their own name → the program that they are part of.
+PROGRAMS = {"pyxis": "srun"}
+# What says more about an image that does not start.
+HINTS = {
+    "apptainer": "hydria image verify $image",
+    "singularity": "hydria image verify $image",
+    "podman-hpc": "podman-hpc pull $image, or podman-hpc load -i ARCHIVE and migrate $image",
+    "shifter": "shifterimg images; shifterimg pull $image",
+    "pyxis": "srun --help tells whether pyxis is there; enroot import makes such images",
+}
 # A launcher's step that the options of a container belong to, where nothing else makes one.
 OWN_STEP = {"pyxis": "srun -N1 -n1"}
 
@@ -82,7 +92,7 @@ def _podman(plan: Plan, folders: Sequence[str]) -> list[str]:
     if plan.site.launch.gpu_select == "mask_wrapper":
         names.append("CUDA_VISIBLE_DEVICES")
     return [
-        "podman-hpc run --rm",
+        "podman-hpc run --rm --pull=never",
         *_flags(plan),
         "--entrypoint=",
         *(f"--env {shlex.quote(name)}" for name in names),

@@ -2,7 +2,7 @@
 # hydria 0.1.0 job: lsms on tuolumne (LLNL)
 # 4 nodes x 4 ranks x 21 cores + 1 GPU each, 01:00:00 in pbatch
 #
-# site      tuolumne, sha256 7f091c19e8ef1e0a, facts of 2026-11-20
+# site      tuolumne, sha256 33d44d9630e67093, facts of 2026-11-20
 # config    lsms, sha256 3add868afcf80da0 (in this script)
 # facility  https://hpc.llnl.gov/documentation/tutorials
 # submit    flux batch lsms.flux
@@ -254,6 +254,13 @@ run_step() {
     fi
     return "$code"
 }
+
+# ---- the image: does it run here? ------------------------------------------------------------
+start_image() {
+    exec apptainer exec --pwd "$PWD" --bind "$data_root" --bind "$run_dir" --bind "$PWD" "$image" hydria --version > /dev/null
+}
+command -v apptainer > /dev/null || die 'apptainer: not found on this node; is it a module?'
+run_step start_image || die "hydria does not start in $image on this node (above). Hint: hydria image verify $image"
 
 # ---- preflight: is every rank where it was planned to be? ------------------------------------
 cat > "$run_dir/job/plan.json" << 'HYDRIA_PLAN'
