@@ -19,6 +19,7 @@ ElementDescriptor = Literal[
     "group",
     "block",
     "valence_electrons",
+    "electronegativity",
     "covalent_radius",
     "vdw_radius",
 ]

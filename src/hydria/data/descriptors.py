@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hydria.config.dataset import Descriptors
 from hydria.core.errors import DataError
+from hydria.data.electronegativity import PAULING
 from hydria.data.structures import Floats, Structures
 from hydria.graph.angles import outward_normals, point_pair_features, spherical_coordinates
 from hydria.graph.neighbors import EdgeSets
@@ -29,7 +30,7 @@ def element_features(numbers: NDArray[np.int32], names: tuple[str, ...]) -> Floa
         names: from `ELEMENTS`.
 
     Returns:
-        (N, len(names)); an element of which a radius is not known has the mean of all others.
+        (N, len(names)); an element of which a value is not known has the mean of all others.
 
     Raises:
         DataError: if a number is no element's.
@@ -121,6 +122,7 @@ ELEMENTS: dict[str, Callable[[], Floats]] = {
     "group": lambda: _groups().astype(np.float64),
     "block": lambda: _blocks().astype(np.float64),
     "valence_electrons": _valence_electrons,
+    "electronegativity": lambda: np.array(PAULING),
     "covalent_radius": _from_ase("covalent_radii"),
     "vdw_radius": _from_ase("vdw_radii"),
 }

@@ -106,6 +106,9 @@ def test_element_features_are_scaled_over_all_elements() -> None:
     np.testing.assert_allclose(everything.max(axis=0), 1)
     assert np.isfinite(everything).all()
     assert ELEMENTS["covalent_radius"]()[5] == pytest.approx(0.76)
+    pauling = ELEMENTS["electronegativity"]()
+    assert [pauling[number - 1] for number in (1, 8, 9, 55, 79)] == [2.2, 3.44, 3.98, 0.79, 2.4]
+    assert np.isnan(pauling[[1, 9, 17]]).all()  # of the light noble gases none is known
     with pytest.raises(DataError, match="expected atomic numbers from 1 to 118, got 0"):
         element_features(np.array([6, 0], np.int32), names)
 
