@@ -6,6 +6,7 @@ tables, and cannot be written anew.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from hydria.config import bundled_configs
 from hydria.deploy.sites import site_names
 from tests.support.binding import bound_ranks
 from tests.support.jobs import exports_of, step_of
@@ -57,7 +59,11 @@ def file_of(name: str) -> Path:
 
 def scripts_of(site: str) -> list[str]:
     """Scripts of the bundled configs with all GPUs and the usual cores."""
-    return [name for name in SCRIPTS if name.startswith(f"{site}/") and "-8-cores" not in name]
+    return [
+        name
+        for name in SCRIPTS
+        if name.startswith(f"{site}/") and not name.endswith(("-8-cores", "-no-account"))
+    ]
 
 
 @pytest.mark.parametrize("name", ASKS)
@@ -239,6 +245,118 @@ def test_threads_and_workers_fit_into_the_cores_of_a_rank(site: str) -> None:
         env = exports_of(outcome(name).script)
         used = int(env["OMP_NUM_THREADS"]) + int(env["HYDRAGNN_NUM_WORKERS"])
         assert 1 <= used <= CORES_OF_A_RANK[site], name
+
+
+def test_frontier_uses_ofi_between_nodes_only() -> None:
+    one, many = outcome("frontier/lsms-1-node").script, outcome("frontier/lsms-16-nodes").script
+    assert exports_of(one)["NCCL_NET"] == "Socket"
+    assert exports_of(many)["NCCL_NET"] == "OFI"
+    directive = "--network=disable_rdzv_get"
+    assert directive not in directives(one)
+    assert directive in directives(many)
+    assert exports_of(many)["FI_CXI_RDZV_PROTO"] == "alt_read"
+    assert "FI_CXI_RDZV_PROTO" not in exports_of(one)
+    assert "module load rccl-net-plugin" in many
+
+
+@pytest.mark.parametrize(("name", "nodes"), [("lsms-1-node", 1), ("lsms-16-nodes", 16)])
+def test_frontier_step_is_that_of_the_guide(name: str, nodes: int) -> None:
+    words = step_of(outcome(f"frontier/{name}").script)
+    assert words[:4] == ["srun", f"-N{nodes}", f"-n{8 * nodes}", "-c7"]
+    assert {"--gpus-per-task=1", "--gpu-bind=closest"} < set(words)
+    assert words[words.index("hydria") :][:2] == ["hydria", "train"]
+
+
+def test_frontier_header_has_the_table_of_the_guide() -> None:
+    rows = re.findall(
+        r"^# +(\d) -> (\S+) +-> (\d)$", outcome("frontier/lsms-1-node").script, re.MULTILINE
+    )
+    assert [(int(rank), cores, int(gpu)) for rank, cores, gpu in rows] == [
+        (rank, cores, gpu) for rank, (cores, gpu) in enumerate(FRONTIER)
+    ]
+
+
+def test_script_without_account_says_how_to_add_it() -> None:
+    without = outcome("frontier/lsms-1-node-no-account").script
+    assert not any(line.startswith("--account") for line in directives(without))
+    assert "# submit    sbatch -A YOUR_PROJECT lsms.slurm" in without
+    assert "--account=abc123" in directives(outcome("frontier/lsms-1-node").script)
+    assert "--mail-user=me@ornl.gov" in directives(without)
+
+
+def test_frontier_keeps_runs_and_data_on_scratch() -> None:
+    text = outcome("frontier/lsms-1-node").script
+    assert 'run_dir="/lustre/orion/${account}/scratch/${USER}/hydria/runs/lsms"' in text
+    assert 'data_root="/lustre/orion/${account}/scratch/${USER}/hydria/data"' in text
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_data_is_prepared_once_before_the_ranks(name: str) -> None:
+    text = outcome(name).script
+    assert text.count("hydria prepare") == 1
+    assert text.index("hydria prepare") < text.index("hydria train")
+    prepare = re.search(r"^prepare\(\) \{\n(.*)\n\}", text, re.MULTILINE)
+    assert prepare is not None
+    # options of a container have no other place than a step of one rank
+    assert not re.search(
+        r"torchrun|mpiexec|ibrun|flux run|srun (?!-N1 -n1 --container)", prepare[1]
+    )
+
+
+def test_container_goes_inside_srun_and_outside_torchrun() -> None:
+    frontier = step_of(outcome("frontier/lsms-16-nodes-image").script)
+    assert frontier.index("srun") < frontier.index("apptainer") < frontier.index("hydria")
+    assert "--rocm" in frontier
+    katana = step_of(outcome("katana/lsms-image").script)
+    assert katana.index("apptainer") < katana.index("torchrun") < katana.index("hydria")
+    assert "--nv" in katana
+    assert "--no-python" in katana
+
+
+def test_katana_asks_for_one_chunk_and_binds_nothing() -> None:
+    text = outcome("katana/lsms-image").script
+    assert "-l select=1:ncpus=12:ngpus=2:mem=64gb:gpu_model=A100" in directives(text)
+    assert "bind" not in " ".join(step_of(text)).replace("--bind", "")
+    assert "# Its core and GPU numbering is not sourced either: nothing is bound to cores." in text
+    assert "one node, and torchrun starts the ranks" in text
+
+
+def test_one_local_rank_needs_no_launcher() -> None:
+    assert step_of(outcome("local/lsms-1-node").script)[:2] == ["hydria", "train"]
+    assert "--nproc-per-node=2" in step_of(outcome("local/lsms-2-ranks").script)
+
+
+def test_what_a_person_typed_is_quoted() -> None:
+    assert exports_of(outcome("local/lsms-2-ranks").script)["FOO"] == 'a "b" $c'
+    assert """image='/srv/scratch/me/it'"'"'s.sif'""" in outcome("katana/lsms-image").script
+
+
+def test_aurora_gets_its_larger_set_beyond_what_the_minimal_one_is_tested_for() -> None:
+    many, more = (exports_of(outcome(f"aurora/lsms-{n}-nodes").script) for n in (256, 2048))
+    assert many["CCL_PROCESS_LAUNCHER"] == more["CCL_PROCESS_LAUNCHER"] == "pmix"
+    assert {name: more[name] for name in more.keys() - many.keys()} == {
+        "CCL_ALLREDUCE": "topo", "CCL_ALLREDUCE_SCALEOUT": "rabenseifner",
+        "CCL_KVS_USE_MPI_RANKS": "1", "CCL_OP_SYNC": "1", "FI_CXI_DEFAULT_CQ_SIZE": "1048576",
+        "FI_CXI_RX_MATCH_MODE": "hybrid", "PALS_PING_PERIOD": "240", "PALS_RPC_TIMEOUT": "240",
+    }  # fmt: skip
+
+
+def test_tuolumne_is_warned_by_flux() -> None:
+    for name in scripts_of("tuolumne"):
+        text = outcome(name).script
+        assert "--signal=USR1@300s" in directives(text)
+        assert "trap on_walltime USR1" in text
+        assert "kill -USR1" not in text
+
+
+@pytest.mark.parametrize("site", ["local", "frontier", "katana"])
+@pytest.mark.parametrize("config", sorted(bundled_configs()))
+def test_every_config_that_comes_along_renders(site: str, config: str, tmp_path: Path) -> None:
+    from hydria.cli.job_options import Asked
+    from hydria.cli.job_scripts import write_job
+
+    job = write_job(Asked(site=site, config=config, out=tmp_path / "script"))
+    assert f"config=$run_dir/job/{config}.json" in job.file.read_text()
 
 
 def test_ask_names_are_unique() -> None:

@@ -96,7 +96,16 @@ IMAGES = (
         ("container.runtime=apptainer",)),
     Ask("vista", "lsms", "4-nodes-image", IMAGE | {"nodes": 4}, refused=True),
 )  # fmt: skip
+# A person's words, with whatever shells have a meaning for.
+QUOTED = {"image": "/srv/scratch/me/it's.sif"}
 ALTERNATIVES = (
+    Ask("aurora", "lsms", "2048-nodes", ACCOUNT | {"nodes": 2048, "walltime": "6h"}),
+    Ask("frontier", "lsms", "1-node-no-account", {"mail": "me@ornl.gov"}),
+    Ask("katana", "lsms", "image", {"gpus": 2, "memory": "64G", "constraint": "A100"} | QUOTED),
+    Ask("katana", "lsms", "1-gpu-venv", {"venv": "/srv/scratch/me/venv"}),
+    Ask("local", "lsms", "2-ranks", {"cpus": 2, "env": {"FOO": 'a "b" $c'}}),
+    Ask("tuolumne", "lsms", "tpx", ACCOUNT | {"directives": ["--setattr=gpumode=TPX"]},
+        refused=True),
     Ask("aurora", "lsms", "1-node-8-cores", ACCOUNT | {"cpus": 96}),
     Ask("polaris", "lsms", "10-nodes-24-hours", ACCOUNT | {"nodes": 10, "walltime": "24h"},
         refused=True),

@@ -13,6 +13,7 @@ import typer
 from hydria.cli.job_options import Asked, takes_job_options
 from hydria.cli.job_scripts import Job, say_notes, write_jobs, write_script
 from hydria.core.errors import DeployError, Problem
+from hydria.deploy.checks.limits import number_of_jobs
 from hydria.deploy.submit import UNKNOWN_ID, may_submit, run_folder, submit, submit_line
 
 app = typer.Typer(help="Render a job script and hand it to the scheduler.", rich_markup_mode=None)
@@ -50,6 +51,8 @@ def command(
     if array is not None:
         _as_array(jobs, array, dry_run)
         return
+    for finding in number_of_jobs(jobs[0].plan, len(jobs) * chain, chained=chain > 1):
+        print(f"hydria: {finding}", file=sys.stderr)
     before = ""
     for written in jobs:
         say_notes(written)

@@ -65,8 +65,9 @@ class ConfigInput:
     overrides: tuple[str, ...] = ()
     batch_size: int | None = None
     """Samples of one rank's batch; None where the global batch is given instead."""
-    samples: int | None = None
-    """Samples to train on, as far as they can be told without the data."""
+    global_batch_size: int | None = None
+    saves: bool = True
+    """Whether training writes checkpoints before it ends or is stopped."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,13 @@ class Plan:
     venv: Decision[str | None]
     data_root: Decision[ShellText]
     run_dir: Decision[ShellText]
+    samples: Decision[int | None]
+    """Samples of the training set; None where they cannot be told here."""
     preflight: Decision[bool]
     staging: Decision[tuple[str, ...]]
     """`image` and `data`, as far as they are copied to the disk of every node."""
+    part_bytes: Mapping[str, int]
+    """Size of `image` and `data`, as far as they are here."""
     requeues: Decision[int]
     lead_s: Decision[int | None]
     queue_row: Queue | None

@@ -33,6 +33,7 @@ NAMES = {
     "venv": "environment",
     "data_root": "data root",
     "run_dir": "run folder",
+    "samples": "training samples",
     "staging": "staged to nodes",
     "preflight": "preflight",
     "lead_s": "warning",

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from hydria.config import LoadedConfig
@@ -14,7 +14,7 @@ from hydria.config.facts import ranks_of
 from hydria.config.job import parse_memory, parse_walltime
 from hydria.config.site import Site
 from hydria.core.errors import DeployError, Problem
-from hydria.deploy.data_size import training_samples
+from hydria.deploy.data_size import DataSize, data_size
 from hydria.deploy.environment import (
     THREADS,
     WORKERS,
@@ -36,6 +36,7 @@ from hydria.deploy.task import TRAIN, Task
 
 T = TypeVar("T")
 NO_IMAGE = "none"
+CHAIN = "`hydria submit --chain N` queues jobs that go on one after another"
 
 
 def make_plan(
@@ -59,7 +60,8 @@ def make_plan(
     carried = config_input(config) if config else _no_config(task)
     if label:
         carried = replace(carried, slug=slug(f"{carried.slug}-{label}"))
-    return _Planner(loaded_site, carried, request, task, accept_unverified, label).plan()
+    planner = _Planner(loaded_site, carried, request, task, accept_unverified, label)
+    return planner.plan(data_size(config.config, planner.data_root_here()) if config else None)
 
 
 def _no_config(task: Task) -> ConfigInput:
@@ -80,7 +82,8 @@ def config_input(loaded: LoadedConfig) -> ConfigInput:
         digest,
         overrides,
         None if training.global_batch_size else training.batch_size,
-        training_samples(loaded.config),
+        training.global_batch_size,
+        training.checkpoint and training.checkpoint_warmup < training.num_epoch,
     )
 
 
@@ -119,13 +122,19 @@ class _Planner:
     def file(self) -> str:
         return f"site {self.site.name}"
 
-    def plan(self) -> Plan:
+    def data_root_here(self) -> Path | None:
+        """The data root, where its path is known before the job runs."""
+        path = self._path("data", self.site.storage.data).value
+        return None if path.variables or not path.text else Path(path.text)
+
+    def plan(self, size: DataSize | None) -> Plan:
         nodes = self._nodes()
         walltime = self._walltime()
         resources = self._resources()
         queue = self._queue(nodes.value, walltime.value)
         runtime, image = self._container()
-        staging = self._staging(nodes.value, image.value)
+        parts = self._part_bytes(image.value, size)
+        staging = self._staging(nodes.value, image.value, parts)
         constraint = self._constraint(bool(staging.value))
         facts = conditions(
             nodes.value,
@@ -173,8 +182,10 @@ class _Planner:
             venv=self._optional("venv", "Python environment that has hydria"),
             data_root=self._path("data", self.site.storage.data),
             run_dir=self._path("run_dir", self.site.storage.runs),
+            samples=self._samples(size),
             preflight=self._preflight(nodes.value * resources.ranks.value),
             staging=staging,
+            part_bytes=parts,
             requeues=self._requeues(),
             lead_s=self._lead(),
             queue_row=choose_queue(self.site, self._asked_queue(), nodes.value, walltime.value),
@@ -347,11 +358,7 @@ class _Planner:
             return Decision(literal(setting.value + own), "asked for", setting.source)
         scratch = self.site.storage.scratch
         if scratch.value is None and "$SCRATCH" in default:
-            flag = "--" + key.replace("_", "-")
-            message = f"storage.scratch of {self.site.name} is unknown"
-            raise DeployError(
-                [Problem(flag, message, f"give {flag} DIR, or --assume storage.scratch=DIR")]
-            )
+            return Decision(literal(""), "storage.scratch is unknown", self.file)
         text = default.replace("$SCRATCH", scratch.value or "").replace("$CONFIG", self.config.slug)
         return Decision(template(text), "on the site's scratch", self.site.cited(scratch))
 
@@ -377,7 +384,23 @@ class _Planner:
             return Decision(False, "no launcher that could place ranks wrongly", "plan")
         return Decision(True, "a wrong binding is found before it costs node-hours", "plan")
 
-    def _staging(self, nodes: int, image: str | None) -> Decision[tuple[str, ...]]:
+    def _samples(self, size: DataSize | None) -> Decision[int | None]:
+        if size is None or not self.task.trains:
+            return Decision(None, "nothing is trained", "plan")
+        return Decision(size.samples, size.reason, "plan")
+
+    def _part_bytes(self, image: str | None, size: DataSize | None) -> dict[str, int]:
+        """Bytes of what could be copied to the nodes, as far as it is here."""
+        found: dict[str, int] = {}
+        if image is not None and Path(image).is_file():
+            found["image"] = Path(image).stat().st_size
+        if size is not None and size.store_bytes is not None:
+            found["data"] = size.store_bytes
+        return found
+
+    def _staging(
+        self, nodes: int, image: str | None, sizes: Mapping[str, int]
+    ) -> Decision[tuple[str, ...]]:
         asked = self.request.get("stage")
         as_file = image is not None and self.site.container.runtime.value in OF_FILES
         return decide_staging(
@@ -385,8 +408,8 @@ class _Planner:
             nodes,
             as_file,
             self.task.needs_data,
-            asked.value if asked else None,
-            asked.source if asked else "",
+            sizes,
+            asked,
         )
 
     def _requeues(self) -> Decision[int]:
@@ -394,11 +417,10 @@ class _Planner:
         if not self.task.trains:
             return Decision(0, "only training leaves a checkpoint to go on from", "plan")
         if fact.value is None:
-            reason = "whether the site lets a job requeue itself is unknown: submit it again"
+            reason = f"whether the site lets a job requeue itself is unknown: {CHAIN}"
             return Decision(0, reason, self.file)
         if fact.value == "chain":
-            reason = "`submit --chain N` queues jobs that go on one after another"
-            return Decision(0, reason, self.site.cited(fact))
+            return Decision(0, CHAIN, self.site.cited(fact))
         if fact.value == "none":
             return Decision(0, "jobs do not requeue themselves here", self.file)
         return Decision(limit, f"{fact.value}, at most this often", self.site.cited(fact))

@@ -77,7 +77,8 @@ class Request:
 
 
 def flag_name(key: str) -> str:
-    return "--mem" if key == "memory" else "--" + key.replace("_", "-")
+    own = {"memory": "--mem", "directives": "--directive"}
+    return own.get(key, "--" + key.replace("_", "-"))
 
 
 def gather(

@@ -10,6 +10,7 @@ from hydria.config.site import Site
 from hydria.deploy.launching import on_each_node
 from hydria.deploy.plan import Decision, Plan
 from hydria.deploy.quoting import ShellText, template
+from hydria.deploy.request import Setting
 
 # How a file gets from the shared file system to every node; each returns an exit code that counts.
 COPIES = {
@@ -38,25 +39,55 @@ fi"""
 
 
 def decide_staging(
-    site: Site, nodes: int, image: bool, needs_data: bool, asked: str | None, source: str
+    site: Site,
+    nodes: int,
+    image: bool,
+    needs_data: bool,
+    sizes: Mapping[str, int],
+    asked: Setting | None,
 ) -> Decision[tuple[str, ...]]:
     """What is copied to the nodes' own disks: `image`, `data`, both, or nothing.
 
     Args:
         image: whether the job runs in an image that is a file.
         needs_data: whether its ranks read prepared data.
+        sizes: bytes of `image` and `data`, as far as they are known.
         asked: image, data, all or none; None where nobody said.
     """
     possible = tuple(part for part, there in (("image", image), ("data", needs_data)) if there)
     if asked is not None:
-        chosen = tuple(part for part in possible if asked in {part, "all"})
-        return Decision(chosen, "asked for", source)
+        chosen = tuple(part for part in possible if asked.value in {part, "all"})
+        return Decision(chosen, "asked for", asked.source)
     local, file = site.storage.node_local, f"site {site.name}"
     if local is None or site.storage.staging not in COPIES:
         return Decision((), "the site has no node-local storage to copy to", file)
     if nodes == 1:
         return Decision((), "a single node reads its files where they lie", "plan")
-    return Decision(possible, f"{nodes} nodes read the same files: from {local.path}", file)
+    chosen = _fitting(possible, sizes, room_bytes(site))
+    reason = f"{nodes} nodes read the same files: from {local.path}"
+    for part in (part for part in possible if part not in chosen):
+        reason += f"; {part} ({gigabytes(sizes[part])}) does not fit there ({local.size_gb} GB)"
+    return Decision(chosen, reason, site.cited(local))
+
+
+def room_bytes(site: Site) -> int | None:
+    """What copies may take of a node's disk, a tenth of which stays free; None if unknown."""
+    local = site.storage.node_local
+    return None if local is None or local.size_gb is None else local.size_gb * 10**9 * 9 // 10
+
+
+def gigabytes(count: int) -> str:
+    return f"{count / 1e9:.0f} GB"
+
+
+def _fitting(parts: tuple[str, ...], sizes: Mapping[str, int], room: int | None) -> tuple[str, ...]:
+    """Parts that fit together, in their order; those of unknown size are tried on the node."""
+    chosen: list[str] = []
+    for part in parts:
+        taken = sum(sizes.get(other, 0) for other in (*chosen, part))
+        if room is None or part not in sizes or taken <= room:
+            chosen.append(part)
+    return tuple(chosen)
 
 
 def stage_folder(plan: Plan) -> ShellText | None:

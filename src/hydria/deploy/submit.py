@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hydria.core.errors import DeployError, Problem
 from hydria.core.files import sha256_file
+from hydria.deploy.checks.placeholders import is_placeholder
 from hydria.deploy.plan import Plan
 from hydria.deploy.render import missing_account
 from hydria.deploy.schedulers import scheduler_of
@@ -45,6 +46,9 @@ def may_submit(plan: Plan) -> None:
         hint = "--account, HYDRIA_ACCOUNT, SBATCH_ACCOUNT or `account:` in ~/.config/hydria.yaml"
         message = f"{plan.site.name} charges every job to a project, and none was given"
         raise DeployError([Problem("--account", message, hint)])
+    if plan.account.value is not None and is_placeholder(plan.account.value):
+        message = f"expected a project that can be charged, got {plan.account.value!r}"
+        raise DeployError([Problem(plan.account.source, message, "put your own in its place")])
 
 
 def submit_line(plan: Plan, script: Path, after: str = "", number: int = 0) -> str:

@@ -2,7 +2,7 @@
 # hydria 0.1.0 job: dft_si on tuolumne (LLNL)
 # 1 node x 4 ranks x 21 cores + 1 GPU each, 01:00:00 in pbatch
 #
-# site      tuolumne, sha256 6c52ca235931e2d1, facts of 2026-11-20
+# site      tuolumne, sha256 33d44d9630e67093, facts of 2026-11-20
 # config    dft_si, sha256 2abb8cc8e0285ae2 (in this script)
 # facility  https://hpc.llnl.gov/documentation/tutorials
 # submit    flux batch dft_si.flux
@@ -19,7 +19,7 @@
 # (llnl/mpibind #45).
 #
 # 300 s before the walltime ends the trainer writes a checkpoint. Whether the site lets a job
-# requeue itself is unknown: submit it again.
+# requeue itself is unknown: `hydria submit --chain N` queues jobs that go on one after another.
 #
 # flux: --job-name=dft_si
 # flux: --setattr=bank=abc123
@@ -27,6 +27,7 @@
 # flux: --nodes=1
 # flux: --exclusive
 # flux: --time-limit=3600s
+# flux: --signal=USR1@300s
 # flux: --output=dft_si-{{id}}.out
 
 set -euo pipefail
@@ -179,15 +180,6 @@ on_cancel() {
 trap on_walltime USR1
 trap on_cancel TERM INT HUP
 rm -f -- "$run_dir/STOP"
-# The scheduler gives no warning: this one comes 300 s before the end of the walltime.
-(
-    trap 'kill "$!" 2> /dev/null; exit 0' TERM
-    sleep 3300 &
-    wait "$!"
-    kill -USR1 $$
-) &
-timer=$!
-trap 'kill "$timer" 2> /dev/null || true' EXIT
 
 # Traps interrupt `wait`; a job that was waited for already gives 127.
 wait_for() {

@@ -396,7 +396,7 @@ def test_config_that_this_version_cannot_train_is_refused(
 
 def test_what_is_assumed_or_unverified_is_asked_for_by_name(workplace: Path) -> None:
     asked = ["--account", "abc123", "--nodes", "4", "--out", "script"]
-    with pytest.raises(HydriaError, match=r"--assume 'queues\[0\]\.nodes\[1\]=…'"):
+    with pytest.raises(HydriaError, match=r"--assume 'queues\[0\]\.nodes\[1\]=N'"):
         job(*asked, site="leonardo")
     assert job(*asked, "--assume", "queues[0].nodes[1]=64", site="leonardo") == 0
     assert "# ASSUMED   queues[0].nodes[1] = '64'" in (workplace / "script").read_text()

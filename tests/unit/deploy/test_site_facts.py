@@ -38,7 +38,7 @@ UNKNOWN = {
         "node.reserved_cores", "container.runtime", "ccl.plugin_path", "storage.purge_days",
         "restart.requeue",
     },
-    "vista": {"container.runtime", "restart.requeue"},
+    "vista": {"container.runtime"},
 }  # fmt: skip
 
 

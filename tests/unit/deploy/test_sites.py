@@ -14,7 +14,7 @@ from hydria.deploy.explain import explain, remarks
 from hydria.deploy.render import render
 from hydria.deploy.schedulers import SCHEDULERS, scheduler_of
 from hydria.deploy.sites import load_site, site_names
-from tests.support.jobs import plan_for
+from tests.support.jobs import errors_for, plan_for
 from tests.support.site_jobs import MACHINES
 
 MADE_UP = """
@@ -87,8 +87,10 @@ def test_machine_of_one_file_is_served(made_up: Path) -> None:
 
 
 def test_unknown_fact_blocks_only_what_needs_it(made_up: Path) -> None:
-    with pytest.raises(DeployError, match=r"--data: storage.scratch of made-up is unknown"):
-        plan_for(str(made_up))
+    assert errors_for(str(made_up)) == [
+        "--data, --run-dir: storage.scratch is unknown on made-up. "
+        "Hint: --data DIR --run-dir DIR, or --assume storage.scratch=DIR"
+    ]
     plan = plan_for(str(made_up), run_dir="/r", data="/d", image="/x.sif")
     messages = [str(finding) for finding in judge(plan) if finding.level == "E"]
     assert messages == [

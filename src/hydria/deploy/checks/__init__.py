@@ -18,7 +18,6 @@ from hydria.deploy.checks.directives import (
     one_line_each,
     one_memory_flag,
     peers_visible,
-    placeholders,
     planned_twice,
     required_flags,
     step_flags,
@@ -26,9 +25,10 @@ from hydria.deploy.checks.directives import (
 from hydria.deploy.checks.environment import (
     cache_folders,
     contradictions,
-    fabric_of_one_node,
     names_of_variables,
     plugin_known,
+    plugin_there,
+    rendezvous_allowed,
     texts_of_variables,
 )
 from hydria.deploy.checks.facts import (
@@ -37,19 +37,21 @@ from hydria.deploy.checks.facts import (
     image_needs_runtime,
     injections_agree,
     old_facts,
+    scratch_known,
     unverified_fabric,
 )
 from hydria.deploy.checks.finding import Finding
 from hydria.deploy.checks.image import image_fits
-from hydria.deploy.checks.kernels import image_by_name, kernels_exist
+from hydria.deploy.checks.kernels import backend_fits, image_by_name, kernels_exist
 from hydria.deploy.checks.limits import (
     known_queue,
     limits,
     nodes_of_launcher,
     not_for_production,
     one_at_a_time,
-    warning_before_end,
+    saved_before_end,
 )
+from hydria.deploy.checks.placeholders import placeholders
 from hydria.deploy.checks.placement import (
     batches_fit,
     cores_exist,
@@ -61,8 +63,18 @@ from hydria.deploy.checks.placement import (
     threads_fit,
     whole_node_for_masks,
 )
-from hydria.deploy.checks.script import bash_accepts, says_its_plan, staging_is_tested
-from hydria.deploy.checks.storage import node_local_used, plain_paths, plain_words
+from hydria.deploy.checks.script import (
+    bash_accepts,
+    directives_are_read,
+    says_its_plan,
+    staging_is_tested,
+)
+from hydria.deploy.checks.storage import (
+    node_local_asked,
+    plain_paths,
+    plain_words,
+    staged_parts_fit,
+)
 from hydria.deploy.plan import Plan
 from hydria.deploy.render import Script
 
@@ -74,6 +86,7 @@ CHECKS: tuple[Check, ...] = (
     nodes_of_launcher,
     not_for_production,
     one_at_a_time,
+    scratch_known,
     gpus_known,
     gpus_exist,
     cores_known,
@@ -97,17 +110,20 @@ CHECKS: tuple[Check, ...] = (
     image_fits,
     image_by_name,
     kernels_exist,
+    backend_fits,
     unverified_fabric,
-    fabric_of_one_node,
+    plugin_there,
+    rendezvous_allowed,
     plugin_known,
     names_of_variables,
     texts_of_variables,
     contradictions,
     cache_folders,
-    node_local_used,
+    node_local_asked,
+    staged_parts_fit,
     threads_fit,
     batches_fit,
-    warning_before_end,
+    saved_before_end,
     planned_twice,
     one_line_each,
     plain_paths,
@@ -123,9 +139,10 @@ def judge(plan: Plan, today: date | None = None) -> list[Finding]:
 
 
 def judge_script(plan: Plan, script: Script) -> list[Finding]:
-    """Checks 25 and 30: the script is bash, says what was planned, and looks at its copies."""
+    """Checks 14, 25 and 30: the script is bash, says what was planned, and looks at its copies."""
     return [
         *says_its_plan(plan, script),
+        *directives_are_read(plan, script),
         *staging_is_tested(script),
         *bash_accepts(script),
     ]

@@ -1,4 +1,4 @@
-"""Checks 9 to 14, 28 and 29: what the scheduler is told."""
+"""Checks 9 to 14 and 28: what the scheduler is told."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hydria.config.job import format_memory
 from hydria.core.errors import listed
 from hydria.core.registry import nearest
 from hydria.deploy.checks.finding import Finding, error
+from hydria.deploy.checks.placeholders import is_placeholder
 from hydria.deploy.plan import Plan
 from hydria.deploy.render import needs_account
 from hydria.deploy.schedulers import scheduler_of
@@ -22,7 +23,6 @@ DIRECTIVE_TEXT = {
     "mail": re.compile(r"[\w.+-]+(?:@[\w.-]+)?"),
 }
 MEMORY_FLAGS = ("--mem", "--mem-per-cpu", "--mem-per-gpu")
-PLACEHOLDER = re.compile(r"<.*>|your[_-]?\w*|changeme|xxx+|todo", re.IGNORECASE)
 
 
 def _directives(plan: Plan) -> tuple[str, ...]:
@@ -49,7 +49,9 @@ def planned_twice(plan: Plan) -> Iterator[Finding]:
 
 
 def _name(directive: str) -> str:
-    """`--time` of `--time=1:00`, `-l walltime` of `-l walltime=1:00`."""
+    """`--time` of `--time=1:00`, `-l walltime` of `-l walltime=1:00`, `--setattr=x` of Flux's."""
+    if directive.startswith("--setattr="):
+        return directive.rpartition("=")[0]
     return directive.partition("=")[0].strip() if "=" in directive else directive.split(" ")[0]
 
 
@@ -143,32 +145,37 @@ def peers_visible(plan: Plan) -> Iterator[Finding]:
     yield error(9, "launch", message, hint)
 
 
+# Option of srun → how it is written, and the field of a launcher's template that it carries.
+STEP_OPTIONS = {
+    "-n": (re.compile(r"(?:^| )(?:-n ?\d|--ntasks=\d)"), "{ranks}"),
+    "-c": (re.compile(r"(?:^| )(?:-c ?\d|--cpus-per-task=\d)"), "{cores}"),
+}
+STEP_GPUS = re.compile(r"(?:^| )--(?:gpus|gpus-per-(?:node|task)|gpu-bind|gres)=")
+
+
 def step_flags(plan: Plan) -> Iterator[Finding]:
-    """`srun` does not inherit `-c` from sbatch: it has to be said again."""
+    """`srun` does not inherit cores from sbatch: what a step gets has to be said again."""
     inherits = "srun_no_inherit_cpus" not in plan.site.scheduler.quirks
-    if plan.site.launch.cmd != "srun" or inherits:
-        return
-    if plan.cores_per_rank.value is None:
-        return  # said by `cores_known`
-    if not re.search(r"(?:^| )(?:-c ?\d|--cpus-per-task=\d)", plan.launch):
-        message = f"srun on {plan.site.name} does not inherit cores per rank"
-        yield error(13, "launch.template", message, "add -c{cores}")
+    if plan.site.launch.cmd != "srun" or inherits or plan.cores_per_rank.value is None:
+        return  # cores that nobody knows are said by `cores_known`
+    for option, (written, field) in STEP_OPTIONS.items():
+        if not written.search(plan.launch):
+            message = f"srun on {plan.site.name} does not inherit {option} from sbatch"
+            yield error(13, "launch.template", message, f"add {option}{field}")
+    by_scheduler = plan.site.launch.gpu_select in {"scheduler_closest", "scheduler_map_shared"}
+    if plan.gpus_per_node.value and by_scheduler and not STEP_GPUS.search(plan.launch):
+        message = f"srun on {plan.site.name} gives its ranks no GPU unless it is told to"
+        yield error(13, "launch.template", message, "add --gpus-per-task or --gpu-bind")
 
 
 def one_line_each(plan: Plan) -> Iterator[Finding]:
     decisions = plan.decisions()
     for name, pattern in DIRECTIVE_TEXT.items():
         decision = decisions[name]
-        if decision.value is not None and not pattern.fullmatch(decision.value):
+        known = decision.value is None or is_placeholder(decision.value)  # said by `placeholders`
+        if not known and not pattern.fullmatch(decision.value):
             message = f"expected letters, digits and a few signs, got {decision.value!r}"
             yield error(28, decision.source, message, f"a {name} is written into a directive")
     for text in _directives(plan):
         if "$" in text or "\n" in text:
             yield error(14, "directives", f"variables are not expanded in {text!r}")
-
-
-def placeholders(plan: Plan) -> Iterator[Finding]:
-    for name in ("account", "mail"):
-        decision = plan.decisions()[name]
-        if decision.value is not None and PLACEHOLDER.fullmatch(decision.value):
-            yield error(29, decision.source, f"{decision.value!r} looks like a placeholder")

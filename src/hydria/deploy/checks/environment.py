@@ -21,6 +21,11 @@ QUESTIONABLE = {
     "NCCL_SHM_DISABLE": "ranks of a node then exchange data over the network",
 }
 OFI_NEEDS = "--network=disable_rdzv_get"
+# Networks that NCCL and RCCL have themselves.
+WITHOUT_PLUGIN = frozenset({"IB", "Socket"})
+# Variables that name a folder which MIOpen locks and writes while it runs.
+CACHES = frozenset({"MIOPEN_CUSTOM_CACHE_DIR", "MIOPEN_USER_DB_PATH"})
+ON_NODES = ("/tmp/", "/var/tmp/", "/dev/shm/")
 
 
 def _asked(plan: Plan) -> Iterator[EnvEntry]:
@@ -68,12 +73,27 @@ def contradictions(plan: Plan) -> Iterator[Finding]:
             yield warning(19, entry.name, QUESTIONABLE[entry.name])
 
 
-def fabric_of_one_node(plan: Plan) -> Iterator[Finding]:
-    """RCCL's OFI plugin needs a fabric, which Slingshot sets up between nodes only."""
+def plugin_there(plan: Plan) -> Iterator[Finding]:
+    """A network plugin that is named has to be there, and to have a network.
+
+    NCCL and RCCL end at once where the plugin is missing, on one node too.
+    """
     env = {entry.name: entry.value.text for entry in plan.env}
-    if plan.nodes.value == 1 and env.get("NCCL_NET", "Socket") != "Socket":
-        message = f"{env['NCCL_NET']!r} needs a fabric, and a job of one node has none"
-        yield error(18, "NCCL_NET", message, "Socket")
+    name, ccl = env.get("NCCL_NET"), plan.site.ccl
+    if name is None or name in WITHOUT_PLUGIN:
+        return
+    if plan.nodes.value == 1:
+        message = f"{name!r} needs a fabric, and a job of one node has none"
+        yield error(18, "NCCL_NET", message, "Socket, or leave it out")
+        return
+    path = ccl.plugin_path if ccl is not None else None
+    if path is not None and not path.known and not plan.injections:
+        message = f"{name!r} is a plugin, and ccl.plugin_path is unknown on {plan.site.name}"
+        yield error(18, "NCCL_NET", message, "leave it out, or --assume ccl.plugin_path=DIR")
+
+
+def rendezvous_allowed(plan: Plan) -> Iterator[Finding]:
+    env = {entry.name: entry.value.text for entry in plan.env}
     directives = scheduler_of(plan.site.scheduler.kind).directives(plan)
     if env.get("FI_CXI_RDZV_PROTO") == "alt_read" and OFI_NEEDS not in directives:
         yield error(18, "FI_CXI_RDZV_PROTO", f"alt_read needs the directive {OFI_NEEDS}")
@@ -92,8 +112,25 @@ def plugin_known(plan: Plan) -> Iterator[Finding]:
 
 
 def cache_folders(plan: Plan) -> Iterator[Finding]:
-    """Folders on a node are one person's and one job's."""
+    """Folders on a node are one person's and one job's, are made, and are on the node."""
+    local = plan.site.storage.node_local
+    on_node = (*ON_NODES, *([local.path.partition("$")[0]] if local else ()))
     for entry in plan.env:
-        if entry.directory and not {"USER", "JOB_ID"} <= entry.value.variables:
-            message = f"expected a folder with $USER and $JOB_ID, got {entry.value.text!r}"
-            yield error(22, entry.name, message)
+        if not entry.directory and entry.name not in CACHES:
+            continue
+        text, hint = repr(entry.value.text), None
+        if entry.why == ASKED:
+            hint = "leave it out: MIOpen's own default is a folder of yours"
+            if any(variable.name == entry.name for variable in plan.site.env):
+                hint = f"leave it out: site {plan.site.name} sets it"
+        if not {"USER", "JOB_ID"} <= entry.value.variables:
+            message = (
+                f"expected a folder with $USER and $JOB_ID, got {text}: others write there too"
+            )
+            yield error(22, entry.name, message, hint)
+        elif not entry.directory:
+            message = f"expected a folder that the job makes (directory: true), got {text}"
+            yield error(22, entry.name, message, hint)
+        elif not entry.value.text.startswith(on_node):
+            message = f"expected a folder on the node, got {text}"
+            yield error(22, entry.name, message, hint)

@@ -11,7 +11,8 @@ from hydria.config.site import Conflict, Site
 from hydria.core.errors import listed
 from hydria.deploy.checks.finding import Finding, error, warning
 from hydria.deploy.launching import template_of
-from hydria.deploy.plan import Plan
+from hydria.deploy.plan import Decision, Plan
+from hydria.deploy.quoting import ShellText
 
 OLD_AFTER_DAYS = 180
 
@@ -30,12 +31,31 @@ def stale(site: Site, today: date) -> list[tuple[str, Sourced, int | None]]:
 
 
 def old_facts(site: Site, today: date) -> Iterator[Finding]:
-    old, contradicted = len(stale(site, today)), len(site.conflicts)
+    ages = [age for _, _, age in stale(site, today)]
+    undated, contradicted = ages.count(None), len(site.conflicts)
+    old = len(ages) - undated
     said = [f"facts older than {OLD_AFTER_DAYS} days: {old}"] if old else []
+    said += [f"facts without a date: {undated}"] if undated else []
     said += [f"facts that sources contradict: {contradicted}"] if contradicted else []
     if said:
         hint = f"hydria site check {site.name} lists them"
         yield warning(20, f"site {site.name}", "; ".join(said), hint)
+
+
+def scratch_known(plan: Plan) -> Iterator[Finding]:
+    """Folders of the job lie on the machine's scratch unless somebody names them."""
+    missing = [flag for flag, path in _folders(plan) if not path.value.text]
+    if not missing:
+        return
+    fact = plan.site.storage.scratch
+    note = f" ({fact.note})" if fact.note else ""
+    given = " ".join(f"{flag} DIR" for flag in missing)
+    message = f"storage.scratch is unknown on {plan.site.name}{note}"
+    yield error(21, ", ".join(missing), message, f"{given}, or --assume storage.scratch=DIR")
+
+
+def _folders(plan: Plan) -> tuple[tuple[str, Decision[ShellText]], ...]:
+    return ("--data", plan.data_root), ("--run-dir", plan.run_dir)
 
 
 def image_needs_runtime(plan: Plan) -> Iterator[Finding]:

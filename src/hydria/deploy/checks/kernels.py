@@ -14,18 +14,58 @@ from hydria.deploy.plan import Plan
 WITHOUT_XPU = re.compile(
     r"^\s*(?:import|from)\s+(torch_(?:scatter|sparse|cluster|spline_conv))\b", re.MULTILINE
 )
+IMPORTED = re.compile(r"^\s*(?:import|from)\s+\.?([\w.]+)", re.MULTILINE)
+# Vendor → torch's device, and what ranks talk through.
+DEVICES = {"nvidia": "cuda", "amd": "cuda", "intel": "xpu"}
+BACKENDS = {"nvidia": "nccl", "amd": "nccl", "intel": "xccl"}
 ARCHITECTURES = {"aarch64": "aarch64", "arm64": "aarch64", "x86_64": "x86_64", "amd64": "x86_64"}
 
 
 def kernels_exist(plan: Plan) -> Iterator[Finding]:
-    """A script of one's own that needs extensions which these GPUs have no kernels for."""
+    """A script of one's own that needs extensions which these GPUs have no kernels for.
+
+    Hydria's own models need none of them.
+    """
     gpus, script = plan.site.node.gpus, plan.task.script
     if gpus is None or gpus.vendor != "intel" or script is None or not Path(script).is_file():
         return
-    used = sorted(set(WITHOUT_XPU.findall(Path(script).read_text(errors="replace"))))
-    if used:
-        message = f"{', '.join(used)}: no kernels for the GPUs of {plan.site.name}"
-        yield error(15, "--script", message, "torch_geometric works without it")
+    for file in sources_of(Path(script)):
+        used = sorted(set(WITHOUT_XPU.findall(file.read_text(errors="replace"))))
+        if used:
+            where = "--script" if file == Path(script) else f"--script, {file.name}"
+            message = f"{', '.join(used)}: no kernels for the GPUs of {plan.site.name}"
+            yield error(15, where, message, "torch_geometric works without it")
+
+
+def sources_of(script: Path) -> list[Path]:
+    """A script, and the modules beside it that it and they import."""
+    found, waiting = [script], [script]
+    while waiting:
+        for name in IMPORTED.findall(waiting.pop().read_text(errors="replace")):
+            beside = script.parent.joinpath(*name.split("."))
+            for file in (beside.with_suffix(".py"), beside / "__init__.py"):
+                if file.is_file() and file not in found:
+                    found.append(file)
+                    waiting.append(file)
+    return found
+
+
+def backend_fits(plan: Plan) -> Iterator[Finding]:
+    """A device or a backend that a person names is one that these GPUs have."""
+    gpus = plan.site.node.gpus
+    if gpus is None or gpus.vendor is None or not plan.gpus_per_node.value:
+        return
+    env = {entry.name: entry for entry in plan.env}
+    for name, fitting, slow in (
+        ("HYDRIA_DEVICE", DEVICES[gpus.vendor], "cpu"),
+        ("HYDRAGNN_BACKEND", BACKENDS[gpus.vendor], "gloo"),
+    ):
+        entry = env.get(name)
+        if entry is None or entry.value.text == fitting:
+            continue
+        message = f"expected {fitting} for the GPUs of {plan.site.name}, got {entry.value.text!r}"
+        judged = warning if entry.value.text == slow else error
+        yield judged(15, f"{entry.source} {name}", message, "leave it out: torch finds its GPUs")
 
 
 def image_by_name(plan: Plan) -> Iterator[Finding]:

@@ -58,8 +58,7 @@ def _over_limits(plan: Plan, queue: str | None, nodes: int, walltime: int) -> Fi
         message = (
             f"whether a queue of {plan.site.name} takes {asked} is unknown ({', '.join(unknown)})"
         )
-        assumed = " ".join(f"--assume '{path}=…'" for path in unknown)
-        return error(21, "limits", message, f"{assumed} renders anyway")
+        return error(21, "limits", message, _how_to_assume(plan, unknown))
     reasons = refusal(plan.site, queue, nodes, walltime)
     routes = [
         row
@@ -76,6 +75,14 @@ def _over_limits(plan: Plan, queue: str | None, nodes: int, walltime: int) -> Fi
         )
         return error(2, "limits", message)
     return error(1, "limits", reasons)
+
+
+def _how_to_assume(plan: Plan, paths: list[str]) -> str:
+    """The flags, with N for what the machine's own tools tell."""
+    flags = (f"--assume '{path}={'Nh' if 'walltime' in path else 'N'}'" for path in paths)
+    rows = {int(path.partition("[")[2].partition("]")[0]) for path in paths}
+    notes = "; ".join(note for row in sorted(rows) if (note := plan.site.queues[row].note))
+    return f"{' '.join(flags)} renders anyway" + (f" ({notes})" if notes else "")
 
 
 def _beyond_launcher(plan: Plan) -> bool:
@@ -117,12 +124,36 @@ def one_at_a_time(plan: Plan) -> Iterator[Finding]:
     yield warning(5, f"queue {row.asked_as}", f"runs 1 job of yours at a time{waits}")
 
 
-def warning_before_end(plan: Plan) -> Iterator[Finding]:
-    lead = plan.lead_s.value
-    if lead is not None and lead >= plan.walltime_s.value:
+def number_of_jobs(plan: Plan, count: int, chained: bool = False) -> Iterator[Finding]:
+    """Several jobs handed over at once: more than a queue holds, or a chain where none may be."""
+    row = plan.queue_row
+    if row is None or count == 1:
+        return
+    queued = row.per_user.queued if row.per_user else None
+    if queued is not None and count > queued:
+        message = f"takes {queued} job{'' if queued == 1 else 's'} of yours at a time, got {count}"
+        yield warning(5, f"queue {row.asked_as}", message, "the scheduler may refuse the others")
+    if chained and not row.chaining:
+        yield warning(4, f"queue {row.asked_as}", "is not for chains of jobs")
+
+
+def saved_before_end(plan: Plan) -> Iterator[Finding]:
+    """A job that runs into its walltime must have saved what it has learnt."""
+    lead, walltime = plan.lead_s.value, plan.walltime_s
+    if lead is not None and lead >= walltime.value:
         yield error(
             27,
-            plan.walltime_s.source,
+            walltime.source,
             f"expected more than the {lead} s that the checkpoint before the end may take, "
-            f"got {format_walltime(plan.walltime_s.value)}",
+            f"got {format_walltime(walltime.value)}",
         )
+    if lead is not None or not plan.task.trains or plan.site.scheduler.kind == "local":
+        return
+    if not plan.config.saves:
+        message = "no checkpoint before the end: the site gives no warning (restart.signal: none)"
+        hint = "NeuralNetwork.Training.Checkpoint=true, and checkpoint_warmup below num_epoch"
+        yield error(27, "NeuralNetwork.Training", message, hint)
+    else:
+        message = "nothing warns the job before it ends (restart.signal: none)"
+        hint = "what follows its last checkpoint, at the end of an epoch, is done again"
+        yield warning(27, walltime.source, message, hint)

@@ -152,10 +152,18 @@ def listed_width(plan: Plan) -> Iterator[Finding]:
 
 def batches_fit(plan: Plan) -> Iterator[Finding]:
     """Ranks that get no sample of a step wait for the others."""
-    batch, samples = plan.config.batch_size, plan.config.samples
-    if not plan.task.trains or batch is None or samples is None:
+    batch, samples, whole = (
+        plan.config.batch_size,
+        plan.samples.value,
+        plan.config.global_batch_size,
+    )
+    if not plan.task.trains:
         return
-    if plan.ranks * batch > samples:
+    if whole is not None and plan.ranks > whole:
+        message = f"{plan.ranks} ranks share a global batch of {whole}: some have no work"
+        hint = f"fewer nodes, or NeuralNetwork.Training.global_batch_size={plan.ranks}"
+        yield warning(26, "ranks", message, hint)
+    if batch is not None and samples is not None and plan.ranks * batch > samples:
         message = (
             f"{plan.ranks} ranks × batches of {batch} = {plan.ranks * batch} > {samples} samples "
             "to train on: one step per epoch, and ranks without work"

@@ -1,4 +1,4 @@
-"""Checks 25 and 30: what was rendered is bash, and says what was planned."""
+"""Checks 14, 25 and 30: what was rendered is bash, and says what was planned."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hydria.deploy.checks.finding import Finding, error, warning
 from hydria.deploy.plan import Plan
 from hydria.deploy.reading import differences
 from hydria.deploy.render import Script
+from hydria.deploy.schedulers import scheduler_of
 
 _COPY = re.compile(r"(?:run_step )?(?:on_every_node )?(?:sbcast|cp) ")
 BASH_TIMEOUT_S = 20
@@ -19,6 +20,21 @@ BASH_TIMEOUT_S = 20
 def says_its_plan(plan: Plan, script: Script) -> Iterator[Finding]:
     for difference in differences(plan, script.text):
         yield error(30, "script", difference, "this is a fault of Hydria; please report it")
+
+
+def directives_are_read(plan: Plan, script: Script) -> Iterator[Finding]:
+    """Check 14: schedulers read directives at the margin, and none after the first command."""
+    sentinel = scheduler_of(plan.site.scheduler.kind).sentinel
+    if not sentinel:
+        return
+    shadowed = re.compile(rf"[#\s]+{re.escape(sentinel)} ")
+    began = False
+    for line in script.text.splitlines():
+        if line.startswith(f"{sentinel} ") and began:
+            yield error(14, "directives", f"stands after the first command: {line}")
+        elif shadowed.match(line) and not line.startswith(sentinel):
+            yield error(14, "directives", f"a blank or a # before it hides it: {line.strip()}")
+        began = began or bool(line.strip() and not line.lstrip().startswith("#"))
 
 
 def staging_is_tested(script: Script) -> Iterator[Finding]:

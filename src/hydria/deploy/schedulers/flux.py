@@ -16,6 +16,7 @@ FLAGS: dict[str, tuple[str, Callable[[str], object]]] = {
     "--nodes": ("nodes", int),
     "--time-limit": ("walltime_s", lambda text: int(text.removesuffix("s"))),
     "--requires": ("constraint", str),
+    "--signal": ("lead_s", lambda text: int(text.removeprefix("USR1@").removesuffix("s"))),
 }
 # {{id}} is Flux's own: the number of the job.
 FIXED = frozenset({"--exclusive", "--output"})
@@ -44,6 +45,8 @@ class Flux(Scheduler):
         yield f"--time-limit={plan.walltime_s.value}s"
         if plan.constraint.value is not None:
             yield f"--requires={plan.constraint.value}"
+        if plan.site.restart.signal == "scheduler":
+            yield f"--signal=USR1@{plan.lead_s.value}s"
         yield from self.site_directives(plan)
         yield f"--output={plan.config.slug}-{{{{id}}}}.out"
 
@@ -56,6 +59,7 @@ class Flux(Scheduler):
                 "nodes": plan.nodes.value,
                 "walltime_s": plan.walltime_s.value,
                 "constraint": plan.constraint.value,
+                "lead_s": plan.lead_s.value if plan.site.restart.signal == "scheduler" else None,
                 "extra": tuple(self.site_directives(plan)),
             }
         )

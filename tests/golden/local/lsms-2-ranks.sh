@@ -1,11 +1,11 @@
 #!/bin/bash
-# hydria 0.1.0 job: small on local (this machine)
-# 1 node x 1 rank, no time limit
+# hydria 0.1.0 job: lsms on local (this machine)
+# 1 node x 2 ranks x 1 cores, no time limit
 #
 # site      local, sha256 a8221bba99806063, facts of 2026-11-20
-# config    small, sha256 7f392345bfe1fd23 (in this script)
+# config    lsms, sha256 3add868afcf80da0 (in this script)
 # facility  site/README.md
-# submit    bash small.sh
+# submit    bash lsms.sh
 
 set -euo pipefail
 
@@ -15,17 +15,21 @@ die() { printf 'hydria: %s\n' "$*" >&2; exit 2; }
 # ---- where things are ------------------------------------------------------------------------
 : "${USER:=$(id -un)}"
 data_root="data"
-run_dir="runs/small"
+run_dir="runs/lsms"
 case $data_root in /*) ;; *) data_root=$PWD/$data_root ;; esac
 case $run_dir in /*) ;; *) run_dir=$PWD/$run_dir ;; esac
-config=$run_dir/job/small.json
+config=$run_dir/job/lsms.json
 mkdir -p -- "$data_root" "$run_dir/job"
 
 # ---- environment: every value with its reason ------------------------------------------------
+# OMP_NUM_THREADS: cores of a rank that loader workers leave [plan]
+export OMP_NUM_THREADS=1
 # HYDRAGNN_NUM_WORKERS: threads that assemble batches ahead [plan]
 export HYDRAGNN_NUM_WORKERS=0
 # HYDRAGNN_AGGR_BACKEND: losses are reduced with the gradients; no MPI beside it [plan]
 export HYDRAGNN_AGGR_BACKEND=torch
+# FOO: asked for [--env]
+export FOO='a "b" $c'
 # where prepared data is found and kept
 export HYDRIA_DATA="$data_root"
 command -v hydria > /dev/null || die 'hydria is not installed here: give --image, or --venv DIR of an environment that has it'
@@ -33,19 +37,24 @@ command -v hydria > /dev/null || die 'hydria is not installed here: give --image
 # ---- the config, as resolved when this script was written ------------------------------------
 cat > "$config.new" << 'HYDRIA_CONFIG'
 {
+  "Verbosity": {
+    "level": 1
+  },
   "Dataset": {
-    "name": "small",
+    "name": "lsms",
     "format": "LSMS",
     "path": {
-      "total": "raw"
+      "total": "lsms/raw"
     },
+    "lattice": "lsms/lattice.csv",
+    "compositional_stratified_splitting": true,
     "node_features": {
-      "name": ["protons"],
-      "dim": [1],
-      "column_index": [0]
+      "name": ["num_of_protons", "charge_density", "magnetic_moment"],
+      "dim": [1, 1, 1],
+      "column_index": [0, 5, 6]
     },
     "graph_features": {
-      "name": ["energy"],
+      "name": ["free_energy_scaled_num_nodes"],
       "dim": [1],
       "column_index": [0]
     }
@@ -53,26 +62,49 @@ cat > "$config.new" << 'HYDRIA_CONFIG'
   "NeuralNetwork": {
     "Architecture": {
       "mpnn_type": "PNA",
-      "radius": 7,
-      "hidden_dim": 8,
-      "num_conv_layers": 2,
+      "radius": 3.3,
+      "max_neighbours": 20,
+      "periodic_boundary_conditions": true,
+      "edge_features": ["lengths"],
+      "hidden_dim": 32,
+      "num_conv_layers": 3,
+      "activation_function": "silu",
+      "graph_pooling": "mean",
       "output_heads": {
         "graph": {
-          "num_sharedlayers": 1,
-          "dim_sharedlayers": 8,
-          "num_headlayers": 1,
-          "dim_headlayers": [8]
+          "num_sharedlayers": 2,
+          "dim_sharedlayers": 32,
+          "num_headlayers": 2,
+          "dim_headlayers": [32, 32]
+        },
+        "node": {
+          "type": "mlp",
+          "num_headlayers": 2,
+          "dim_headlayers": [32, 32]
         }
-      }
+      },
+      "task_weights": [1.0, 1.0, 1.0]
     },
     "Variables_of_interest": {
       "input_node_features": [0],
-      "output_names": ["energy"],
-      "output_index": [0],
-      "type": ["graph"]
+      "output_names": ["free_energy", "charge_density", "magnetic_moment"],
+      "output_index": [0, 1, 2],
+      "type": ["graph", "node", "node"],
+      "denormalize_output": true
     },
     "Training": {
-      "num_epoch": 3
+      "num_epoch": 60,
+      "batch_size": 32,
+      "perc_train": 0.7,
+      "loss_function_type": "mse",
+      "seed": 0,
+      "Optimizer": {
+        "type": "AdamW",
+        "learning_rate": 0.003
+      },
+      "Scheduler": {
+        "type": "CosineAnnealingLR"
+      }
     }
   }
 }
@@ -159,7 +191,7 @@ run_step prepare || prepared=$?
 
 # ---- train -----------------------------------------------------------------------------------
 launch() {
-    exec hydria train "$config" --run-dir "$run_dir" "$@"
+    exec torchrun --standalone --no-python --nproc-per-node=2 hydria train "$config" --run-dir "$run_dir" "$@"
 }
 set --
 case $(of_status state) in stopped | running | failed) set -- --resume ;; esac
