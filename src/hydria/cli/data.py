@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,8 @@ from rich.table import Table
 from hydria.cli.terminal import progress_bar
 from hydria.core import log
 from hydria.core.places import data_root
-from hydria.data.catalog import CATALOG, DataSet, entry
+from hydria.data.catalog import CATALOG, entry
+from hydria.data.sets.entry import DataSet, origin
 
 app = typer.Typer(no_args_is_help=True, help="Make or fetch data sets.")
 
@@ -31,21 +33,33 @@ def list_(data: Data = None) -> None:
     for title in ("name", "how", "here", "what"):
         table.add_column(title, no_wrap=title != "what")
     for data_set in CATALOG.values():
-        here = "yes" if (root / data_set.name).is_dir() else "no"
-        table.add_row(data_set.name, _how(data_set), here, data_set.about)
+        there = origin(root / data_set.name)
+        here = there.how if there else "no"
+        table.add_row(data_set.name, ", ".join(_how(data_set)), here, data_set.about)
     Console().print(table)
 
 
-def _how(data_set: DataSet) -> str:
-    return "make" if data_set.make is not None else "fetch"
+def _how(data_set: DataSet) -> Iterator[str]:
+    if data_set.make is not None:
+        yield "make"
+    if data_set.remote:
+        yield "fetch"
 
 
 @app.command()
-def make(name: Name, data: Data = None, force: Force = False) -> None:
+def make(
+    name: Name,
+    data: Data = None,
+    count: Annotated[
+        int | None,
+        typer.Option("--count", min=1, help="Structures to make, if not the usual number."),
+    ] = None,
+    force: Force = False,
+) -> None:
     """Make a data set that needs no network."""
     log.configure()
     with progress_bar() as bar:
-        folder = entry(name).provide(data_root(data), bar, force=force)
+        folder = entry(name).provide(data_root(data), bar, force=force, count=count)
     print(f"{name}: {folder}")
 
 

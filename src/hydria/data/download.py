@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydria.core.errors import DataError
-from hydria.core.files import sha256_file
 from hydria.data.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ TIMEOUT_S = 30.0
 # how often a transfer that got further is taken up again before the user has to
 ATTEMPTS = 5
 PART = ".part"
+CHECKSUMS = {"sha256": "SHA-256", "md5": "MD5"}
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,26 @@ class Remote:
         url: where it is published; better an address whose content never changes.
         file: its name here.
         sha256: hexadecimal checksum, or None where the publisher's is not known.
+        md5: the same, for publishers who give only that.
     """
 
     url: str
     file: str
     sha256: str | None = None
+    md5: str | None = None
+
+    def wrong(self, file: Path) -> str | None:
+        """What is wrong with the checksum of `file`: expected and found; None if it is right."""
+        for name in ("sha256", "md5"):
+            expected = getattr(self, name)
+            if expected is not None and (found := _checksum(file, name)) != expected:
+                return f"expected {CHECKSUMS[name]} {expected}, got {found}"
+        return None
+
+
+def _checksum(file: Path, name: str) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, name).hexdigest()
 
 
 def download(remote: Remote, folder: Path, progress: Progress = silent) -> Path:
@@ -47,7 +63,7 @@ def download(remote: Remote, folder: Path, progress: Progress = silent) -> Path:
             was expected; says what is left on disk.
     """
     target = folder / remote.file
-    if target.is_file() and remote.sha256 in (None, sha256_file(target)):
+    if target.is_file() and remote.wrong(target) is None:
         return target
     folder.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + PART)
@@ -115,12 +131,16 @@ def _broken_off(remote: Remote, part: Path, err: Exception) -> DataError:
 
 
 def _check(remote: Remote, part: Path) -> None:
-    found = sha256_file(part)
-    if remote.sha256 is None:
-        log.info("%s: no published checksum to compare with; its SHA-256 is %s", part.stem, found)
-    elif found != remote.sha256:
+    wrong = remote.wrong(part)
+    if wrong is not None:
         part.unlink()
         raise DataError(
-            f"{remote.url}: expected SHA-256 {remote.sha256}, got {found}; the file was removed. "
+            f"{remote.url}: {wrong}; the file was removed. "
             "Hint: try again; if it happens twice, the publisher has changed the file"
+        )
+    if remote.sha256 is None and remote.md5 is None:
+        log.info(
+            "%s: no published checksum to compare with; its SHA-256 is %s",
+            part.stem,
+            _checksum(part, "sha256"),
         )

@@ -10,22 +10,24 @@ import pytest
 
 from hydria.data.formats import read
 from hydria.data.lattice import read_csv
+from hydria.data.progress import silent
 from hydria.data.sets import lsms
+from hydria.data.sets.crystals import ELECTRONEGATIVITY, SITES, Crystal, draw
 from tests.support.raw_data import lsms_dataset
 
 # of the first three structures and their lattices, written down when they were first made
 FIRST_THREE = "e8040435eb5c0fb065f58dc78a0748c99ce88d0fbe83db59074c66cdecec8802"
 
 
-def _ordered_crystal(shift: float = 0.0) -> lsms.Crystal:
+def _ordered_crystal(shift: float = 0.0) -> Crystal:
     numbers = np.tile([79.0, 29.0, 29.0, 29.0], 8)  # L1_2: gold at the corners of each cube
-    pos = lsms.SITES * 3.75
-    return lsms.Crystal(numbers, (pos + shift) % 7.5, 7.5)
+    pos = SITES * 3.75
+    return Crystal(numbers, (pos + shift) % 7.5, 7.5)
 
 
 def test_files_are_the_same_bit_for_bit(tmp_path: Path) -> None:
     told: list[int] = []
-    lsms.make(tmp_path / "set", count=3, progress=lambda _label, done, _total: told.append(done))
+    lsms.make(tmp_path / "set", 3, lambda _label, done, _total: told.append(done))
     files = sorted(path for path in (tmp_path / "set").rglob("*") if path.is_file())
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
     assert digest == FIRST_THREE
@@ -33,11 +35,11 @@ def test_files_are_the_same_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_files_read_back_as_what_was_computed(tmp_path: Path) -> None:
-    lsms.make(tmp_path / "set", count=2)
+    lsms.make(tmp_path / "set", 2, silent)
     found = read(tmp_path / "set" / "raw", lsms_dataset())
     rng = np.random.RandomState(lsms.SEED)
     for index, entry in enumerate(read_csv(tmp_path / "set" / "lattice.csv").values()):
-        crystal = lsms.draw(rng)
+        crystal = draw(lsms.ALLOY, rng)
         atoms = slice(32 * index, 32 * (index + 1))
         assert np.array_equal(found.pos[atoms], crystal.pos)
         assert np.array_equal(found.numbers[atoms], crystal.numbers)
@@ -62,9 +64,9 @@ def test_columns_know_no_cell_boundary() -> None:
 
 def test_columns_follow_the_stated_sum() -> None:
     """Brute force over images for one atom of a random crystal."""
-    crystal = lsms.draw(np.random.RandomState(5))
+    crystal = draw(lsms.ALLOY, np.random.RandomState(5))
     electrons, moment = lsms.local_columns(crystal)
-    chi = np.array([lsms.ELECTRONEGATIVITY[int(z)] for z in crystal.numbers])
+    chi = np.array([ELECTRONEGATIVITY[int(z)] for z in crystal.numbers])
     transfer = screening = 0.0
     for j, pos in enumerate(crystal.pos):
         for image in np.ndindex(3, 3, 3):

@@ -10,7 +10,7 @@ from hydria.data.progress import Progress
 from hydria.data.sets.entry import DataSet
 
 
-def make(folder: Path, _: Progress) -> None:
+def make(folder: Path, _count: int, _progress: Progress) -> None:
     """Copy the extended XYZ files and their licence."""
     shutil.copytree(asset_dir("bundled") / "dft_si", folder, dirs_exist_ok=True)
 

@@ -2,85 +2,128 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hydria.core.errors import DataError
+from hydria.core.files import write_json_atomic
 from hydria.data.download import Remote, download
 from hydria.data.progress import Progress, silent
 
 log = logging.getLogger(__name__)
 
 DOWNLOADS = "downloads"
+# hidden, so that no format reads it as data
+ORIGIN = ".origin.json"
+MADE, FETCHED = "made", "fetched"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How the folder of a data set came about."""
+
+    how: str
+    count: int | None
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """One entry: what it is, and how its folder below the data root comes about.
+    """One data set.
 
     Attributes:
         name: its folder below the data root.
-        about: one line for a list.
-        make: writes its files into an empty folder without the network, or None.
+        about: one line for a list: what it is, its source and licence.
+        make: writes so many structures into an empty folder without the network, or None.
+        count: structures that are made when nobody asks for another number; None if that is fixed.
         remote: files to fetch.
         convert: turns the fetched files into data, in an empty folder.
     """
 
     name: str
     about: str
-    make: Callable[[Path, Progress], None] | None = None
+    make: Callable[[Path, int, Progress], None] | None = None
+    count: int | None = None
     remote: tuple[Remote, ...] = ()
-    convert: Callable[[tuple[Path, ...], Path], None] | None = None
+    convert: Callable[[tuple[Path, ...], Path, Progress], None] | None = None
 
-    def provide(self, data_root: Path, progress: Progress = silent, force: bool = False) -> Path:
+    def provide(
+        self,
+        data_root: Path,
+        progress: Progress = silent,
+        force: bool = False,
+        count: int | None = None,
+    ) -> Path:
         """Its folder, made first when it is missing (or in any case, with `force`).
 
         Raises:
-            DataError: if it can only be fetched, or cannot be written.
+            DataError: if it can only be fetched, or not in that number, or cannot be written, or
+                another number of structures is there already.
         """
-        if self.make is None:
+        make = self.make
+        if make is None:
             raise DataError(
                 f"{self.name}: expected a data set that can be made here; this one is published "
                 f"elsewhere. Hint: hydria data fetch {self.name}"
             )
-        return self._fill(data_root, force, lambda folder: self._made(folder, progress))
+        if count is not None and self.count is None:
+            raise DataError(f"{self.name}: comes as it is; leave the number of structures out")
+        number = count or self.count or 0
+        there = origin(data_root / self.name)
+        if count is not None and there is not None and there.count != count and not force:
+            raise DataError(
+                f"{data_root / self.name}: expected nothing there yet, got "
+                f"{there.count or 'other'} structures ({there.how}). Hint: --force makes it anew"
+            )
+        log.info("making the data set %s", self.name)
+
+        def fill(folder: Path) -> Origin:
+            make(folder, number, progress)
+            return Origin(MADE, number)
+
+        return self._fill(data_root, force, fill)
 
     def fetch(self, data_root: Path, progress: Progress = silent, force: bool = False) -> Path:
         """Its folder, fetched first when it is missing; a broken download is taken up again.
 
         Raises:
-            DataError: if there is nothing to fetch, or it cannot be fetched whole.
+            DataError: if there is nothing to fetch, it cannot be fetched whole, or data that was
+                made here is in its place.
         """
         if not self.remote:
             raise DataError(
                 f"{self.name}: expected a published data set; this one needs no network. "
                 f"Hint: hydria data make {self.name}"
             )
-        if (data_root / self.name).exists() and not force:
-            return data_root / self.name
+        folder = data_root / self.name
+        there = origin(folder)
+        if there is not None and not force:
+            if there.how == MADE:
+                raise DataError(
+                    f"{folder}: expected nothing there yet, got data that was made here. "
+                    f"Hint: 'hydria data fetch {self.name} --force' puts the published data there"
+                )
+            return folder
         files = tuple(
             download(remote, data_root / DOWNLOADS / self.name, progress) for remote in self.remote
         )
-        return self._fill(data_root, force, lambda folder: self._converted(files, folder))
 
-    def _made(self, folder: Path, progress: Progress) -> None:
-        assert self.make is not None
-        log.info("making the data set %s", self.name)
-        self.make(folder, progress)
+        def fill(folder: Path) -> Origin:
+            if self.convert is not None:
+                self.convert(files, folder, progress)
+            else:
+                for file in files:
+                    shutil.copy2(file, folder)
+            return Origin(FETCHED, None)
 
-    def _converted(self, files: tuple[Path, ...], folder: Path) -> None:
-        if self.convert is not None:
-            self.convert(files, folder)
-            return
-        for file in files:
-            shutil.copy2(file, folder)
+        return self._fill(data_root, force, fill)
 
-    def _fill(self, data_root: Path, force: bool, fill: Callable[[Path], None]) -> Path:
+    def _fill(self, data_root: Path, force: bool, fill: Callable[[Path], Origin]) -> Path:
         """The folder of the set, filled under a temporary name; whole or not there at all."""
         folder = data_root / self.name
         if folder.exists() and not force:
@@ -91,7 +134,8 @@ class DataSet:
         except OSError as err:
             raise DataError(f"{data_root}: expected a folder to write data to, got {err}") from err
         try:
-            fill(temporary)
+            found = fill(temporary)
+            write_json_atomic(temporary / ORIGIN, asdict(found))
             umask = os.umask(0)
             os.umask(umask)
             temporary.chmod(0o777 & ~umask)
@@ -110,3 +154,13 @@ def _rename_unless_there(new: Path, folder: Path) -> None:
     except OSError:
         if not folder.is_dir():  # else another process made the same meanwhile
             raise
+
+
+def origin(folder: Path) -> Origin | None:
+    """How `folder` came about; None when it is not there."""
+    if not folder.is_dir():
+        return None
+    try:
+        return Origin(**json.loads((folder / ORIGIN).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return Origin("there", None)  # put there by somebody else

@@ -15,6 +15,7 @@ from typing import Any
 
 from hydria.core.errors import DataError
 from hydria.data.download import Remote
+from hydria.data.progress import Progress
 from hydria.data.sets.entry import DataSet
 
 # one revision, so that the content behind an address never changes
@@ -92,7 +93,7 @@ def _digits(value: float) -> str:
     return repr(float(value) + 0.0)  # no negative zero
 
 
-def _convert(files: tuple[Path, ...], folder: Path) -> None:
+def _convert(files: tuple[Path, ...], folder: Path, _: Progress) -> None:
     convert(files[0], files[1], folder)
 
 
