@@ -13,6 +13,7 @@ from hydria.data.prepare import open_prepared
 from hydria.runtime.launch import Ranks
 from hydria.runtime.process_group import World
 from tests.support import rank_trainings
+from tests.support.potentials import potential_tree
 from tests.support.rank_trainings import Case
 from tests.support.ranks import on_ranks
 from tests.support.runs import make_tree
@@ -52,6 +53,13 @@ CASES = {
     "uncertainty": ({}, {"uncertainty_weighting": True}),
     "local_statistics": ({"SyncBatchNorm": False}, {}),
 }
+# forces, stress, averaged weights and other weights of the loss from the second epoch on
+POTENTIALS = {
+    "PAINN_potential": ({}, {"ema_decay": 0.9, "stages": [{"epoch": 1, "force_weight": 1.0,
+                                                         "learning_rate": 2e-3}]}),
+    "MACE_potential": ({"mpnn_type": "MACE"}, {"force_loss_function_type": "l2_norm"}),
+    "EGNN_potential": ({"mpnn_type": "EGNN"}, {"conv_checkpointing": True}),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +70,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         name: make_tree(folder / "raw", architecture, num_epoch=EPOCHS, global_batch_size=5,
                         **training)
         for name, (architecture, training) in CASES.items()
+    }  # fmt: skip
+    trees |= {
+        name: potential_tree(folder / "frames", architecture, num_epoch=EPOCHS,
+                             global_batch_size=5, **training)
+        for name, (architecture, training) in POTENTIALS.items()
     }  # fmt: skip
     cases = [Case(name, tree) for name, tree in trees.items()]
     rank_trainings.write_cases(folder, cases)
@@ -87,7 +100,9 @@ def test_both_ranks_know_the_same_losses(trained: dict[str, Any]) -> None:
     assert trained["two"][0] == trained["two"][1]
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case != "local_statistics"])
+@pytest.mark.parametrize(
+    "case", [*(case for case in CASES if case != "local_statistics"), *POTENTIALS]
+)
 def test_two_ranks_equal_one_process_over_20_steps(trained: dict[str, Any], case: str) -> None:
     assert difference(trained, case, slice(0, 1)) < 1e-5
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,3 +89,78 @@ def potential_batch(*structures: Structure) -> GraphBatch:
     fields |= {"edge_index": torch.cat(indices, dim=1), "ptr": ptr}
     fields["batch"] = torch.repeat_interleave(torch.arange(len(graphs)), counts)
     return GraphBatch(fields)
+
+
+def emt_frames(count: int = 16, repeat: int = 1, seed: int = 0) -> list[Any]:
+    """Rattled periodic Cu-Au crystals with energy, forces and stress of ASE's EMT."""
+    from ase.build import bulk
+    from ase.calculators.emt import EMT
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    frames = []
+    rng = np.random.default_rng(seed)
+    for index in range(count):
+        atoms = bulk("Cu", cubic=True).repeat((repeat + 1, repeat, repeat))
+        atoms.numbers = rng.choice([29, 79], len(atoms))
+        stretch = np.eye(3) * (1.05 + 0.1 * rng.random()) + rng.normal(0, 0.01, (3, 3))
+        atoms.set_cell(atoms.cell @ stretch, scale_atoms=True)
+        atoms.positions += rng.normal(0, 0.08, atoms.positions.shape)
+        atoms.calc = EMT()
+        names = {"energy": "energy", "forces": "forces", "stress": "stress"}
+        found = {name: atoms.calc.get_property(key, atoms) for name, key in names.items()}
+        atoms.calc = SinglePointCalculator(atoms, **found)
+        atoms.info["config_type"] = "hot" if index % 2 else "cold"
+        frames.append(atoms)
+    return frames
+
+
+def potential_tree(
+    folder: Path, architecture: Mapping[str, Any] | None = None, **training: Any
+) -> dict[str, Any]:
+    """A small config over frames in `folder`, which are written when missing."""
+    from ase.io import write
+
+    file = folder / "frames.extxyz"
+    if not file.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        write(file, emt_frames(), format="extxyz")
+    return {
+        "Verbosity": {"level": 0},
+        "Dataset": {
+            "name": "emt",
+            "format": "extxyz",
+            "path": {"total": str(file)},
+            "node_features": {"name": ["atomic_numbers", "forces"], "dim": [1, 3]},
+            "graph_features": {"name": ["energy", "stress"], "dim": [1, 6]},
+        },
+        "NeuralNetwork": {
+            "Architecture": {
+                "mpnn_type": "PAINN",
+                "radius": 3.5,
+                "num_radial": 5,
+                "hidden_dim": 8,
+                "num_conv_layers": 2,
+                "periodic_boundary_conditions": True,
+                "activation_function": "silu",
+                "output_heads": {"node": {"num_headlayers": 1, "dim_headlayers": [8]}},
+                "enable_interatomic_potential": True,
+                "energy_peratom_weight": 1.0,
+                "force_weight": 5.0,
+                "stress_weight": 1.0,
+                **(architecture or {}),
+            },
+            "Variables_of_interest": {
+                "input_node_features": [0],
+                "output_names": ["energy"],
+                "output_index": [0],
+                "type": ["node"],
+            },
+            "Training": {
+                "num_epoch": 2,
+                "batch_size": 4,
+                "perc_train": 0.7,
+                "Scheduler": {"type": "ConstantLR"},
+                **training,
+            },
+        },
+    }

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from hydria.config import load_config
-from hydria.data.prepare import open_prepared, prepare
+from hydria.data.prepare import prepare
 from hydria.runtime.environment import Environment
 from hydria.runtime.process_group import World
 from hydria.train import checkpoint as checkpoints
 from hydria.train.loop import Trainer
-from hydria.workloads.property.task import PropertyTask
+from hydria.workloads.registry import workload_of
 from tests.support.raw_data import Tree
 from tests.support.training import StopAfter, losses, make_trainer
 
@@ -53,7 +53,7 @@ def _toy(folder: Path, world: World, settings: dict[str, Any]) -> dict[str, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """A config of the property workload by name."""
+    """A config by name."""
 
     name: str
     tree: Tree
@@ -86,7 +86,7 @@ def properties(folder: Path, world: World) -> dict[str, Any]:
 def _property(tree: Tree, run_dir: Path, data: Path, world: World) -> list[Any]:
     run_dir.mkdir(parents=True, exist_ok=True)
     config = load_config(tree).config
-    task = PropertyTask(config, open_prepared(config, data), world, Environment())
+    task = workload_of(config).task(config, data, world, Environment())
     settings = config.neural_network.training
     trainer = Trainer(task, settings, world, run_dir, StopAfter(run_dir), Environment())
     trainer.fit()
