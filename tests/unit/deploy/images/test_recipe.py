@@ -139,3 +139,19 @@ def test_a_local_base_changes_the_bootstrap_only(stack: Stack) -> None:
     printed = print_recipe(stack, "sif")
     local = print_recipe(stack, "sif", "localimage")
     assert local == printed.replace("Bootstrap: docker", "Bootstrap: localimage")
+
+
+def test_caches_are_set_when_python_starts(stack: Stack, tmp_path: Path) -> None:
+    """As the image's Python does it: it reads the line from a `.pth` file."""
+    (line,) = re.findall(r'echo "(import os; .*)" > ', print_recipe(stack, "sif"))
+    (tmp_path / "hydria_caches.pth").write_text(f"{line}\n")
+    code = f"import os, site; site.addsitedir({str(tmp_path)!r}); print(*sorted(os.environ))"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        env={"TMPDIR": "/scratch"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert {cache.name for cache in stack.caches} <= set(done.stdout.split())
