@@ -1,4 +1,4 @@
-"""Errors by composition and by element."""
+"""Errors by composition, by element and by kind of structure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Groups:
     """Mean absolute errors of one head by group.
 
     Attributes:
-        by: composition or element.
+        by: composition, element or kind of structure.
         names: of the groups, in the order in which they are shown.
         errors: mean absolute error of each.
         counts: predictions in each.
@@ -31,12 +31,17 @@ class Groups:
     counts: Array
 
 
-def groups_of(head: HeadPredictions) -> Groups | None:
-    """Errors of a node head by element, of a graph head by composition.
+def groups_of(head: HeadPredictions) -> list[Groups]:
+    """Errors of a node head by element, of a graph head by composition; of both by kind.
 
-    None where the predictions do not tell, or where there is one group only or too many.
+    Without those that the predictions do not tell, or that are one group only or too many.
     """
-    by, labels = ("element", head.element) if head.kind == "node" else ("composition", head.formula)
+    own = ("element", head.element) if head.kind == "node" else ("composition", head.formula)
+    found = [_groups(head, *pair) for pair in (own, ("kind of structure", head.config_type))]
+    return [groups for groups in found if groups is not None]
+
+
+def _groups(head: HeadPredictions, by: str, labels: Array | None) -> Groups | None:
     if labels is None:
         return None
     names, which = np.unique(labels, return_inverse=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,9 @@ def render(run: RunRecord) -> str:
         loss_curves=_loss_curves(run),
         loss_caption=_loss_caption(run),
         losses_by_head=_losses_by_head(run),
-        heads=[_head(head) for head in run.predictions],
+        heads=[
+            _head(head, run.results.get("heads", {}).get(head.name, {})) for head in run.predictions
+        ],
         throughput=plots.throughput(run.epochs) if _has_speed(run) else None,
         facts=facts.groups(run),
         config=json.dumps(run.config, indent=2, ensure_ascii=False) if run.config else None,
@@ -136,6 +138,8 @@ def _spread(head: HeadPredictions | None) -> str:
 
 def _scale_note(run: RunRecord) -> str:
     physical = facts.look(run.config, "NeuralNetwork.Variables_of_interest.denormalize_output")
+    if run.spec.get("potential"):
+        return "A stress is positive under tension."
     if physical:
         return "All are in the units of the data."
     return "All are on the scale the model was trained on (denormalize_output is off)."
@@ -164,19 +168,22 @@ def _enumerated(values: Sequence[int], most: int = 10) -> str:
     return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
 
 
-def _head(given: HeadPredictions) -> dict[str, Any]:
+def _head(given: HeadPredictions, results: Mapping[str, Any]) -> dict[str, Any]:
     head = given.finite()
     if not head.target.size:
         return {"name": head.name, "figure": None, "caption": "No finite predictions."}
     columns, worst = _worst(head)
     groups = groups_of(head)
-    many = groups is not None and len(groups.names) > FEW_GROUPS
+    few = [one for one in groups if len(one.names) <= FEW_GROUPS]
+    many = [one for one in groups if len(one.names) > FEW_GROUPS]
     caption = _parity_caption(head, given.target.size - head.target.size)
+    if results.get("cosine") is not None:
+        caption += f" Mean cosine to the target: {number(results['cosine'])}."
     return {
         "name": head.name,
         "figure": plots.parity(head),
-        "caption": caption if groups is None or many else f"{caption} {_told(groups, head.unit)}",
-        "groups": plots.errors_by_group(groups, head.unit) if groups and many else None,
+        "caption": " ".join([caption, *(_told(one, head.unit) for one in few)]),
+        "groups": [plots.errors_by_group(one, head.unit) for one in many],
         "columns": columns,
         "worst": worst,
     }

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 PREDICTION_COLUMNS = ("sample", "node", "component", "target", "prediction")
-WORDS = ("formula", "element")
+WORDS = ("formula", "element", "config_type")
 JSON_FILES = {
     "config": "the resolved config",
     "summary": "the facts measured from the data",
@@ -31,7 +31,8 @@ class HeadPredictions:
     """Targets and predictions of one head, one entry per number predicted.
 
     All arrays are (M,); `sample` is the id in the store, `node` is −1 for a graph head. `formula`
-    of the structure and `element` of the node are there where the data has atomic numbers.
+    of the structure and `element` of the node are there where the data has atomic numbers,
+    `config_type` where it says of what kind a structure is.
     """
 
     name: str
@@ -44,6 +45,7 @@ class HeadPredictions:
     prediction: Array
     formula: Array | None = None
     element: Array | None = None
+    config_type: Array | None = None
 
     @property
     def error(self) -> Array:
