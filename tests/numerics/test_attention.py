@@ -17,6 +17,7 @@ from hydria.graph.laplacian import laplacian_encodings
 from hydria.models.attention import GPSLayer
 from hydria.models.registry import ARCHITECTURES
 from hydria.models.state import NodeState
+from hydria.models.upstream import convert_state, upstream_spec
 from hydria.nn.attention import (
     ATTENTIONS,
     SMALLEST,
@@ -24,6 +25,7 @@ from hydria.nn.attention import (
     Padding,
     PerformerAttention,
 )
+from hydria.nn.edges import Edges
 from hydria.nn.segments import Segments
 from tests.support.graphs import make_cluster, make_crystal
 from tests.support.models import make_batch, make_model, make_spec, with_encodings
@@ -121,6 +123,13 @@ def test_performer_approaches_the_exact_attention_with_more_directions() -> None
     assert errors[1] < errors[0]
 
 
+def test_performer_with_relu_has_directions_of_unit_length() -> None:
+    layer = ATTENTIONS["performer_relu"](WIDTH, HEADS, 1000)
+    block = layer.directions[:64]
+    identity = torch.eye(64, dtype=torch.float64)
+    torch.testing.assert_close(block @ block.T, identity, rtol=0, atol=1e-10)
+
+
 def test_performer_directions_are_orthogonal_and_as_long_as_normal_ones() -> None:
     layer = PerformerAttention(64, 4, 1000)
     block = layer.directions[:16]
@@ -149,36 +158,46 @@ def test_performer_draws_anew_in_training_and_goes_on_from_a_state() -> None:
     assert not torch.equal(layer.directions, seen[-1])
 
 
-def gps_pair() -> tuple[GPSLayer, GPSConv, Tensor, Tensor, Segments]:
-    """Our layer and torch-geometric's around the same convolution, with the same weights."""
-    ours = GPSLayer(make_spec("PNA", global_attn_type="multihead", **GPS)).double()
+# HydraGNN's word → ours
+KINDS = {"multihead": "multihead", "performer": "performer_relu"}
+
+
+def gps_pair(kind: str) -> tuple[GPSLayer, GPSConv]:
+    """Our layer with the converted weights of torch-geometric's, which HydraGNN has."""
     conv = GCNConv(WIDTH, WIDTH).double()
-    oracle = GPSConv(WIDTH, conv, heads=HEADS, dropout=0.25, norm="batch_norm").double()
+    oracle = GPSConv(WIDTH, conv, heads=HEADS, dropout=0.25, norm="batch_norm", attn_type=kind)
+    oracle = oracle.double()
     with torch.no_grad():
-        for parameter in ours.parameters():
+        for parameter in oracle.parameters():
             parameter.normal_(std=0.3)
-    state = {f"conv.{name}": value for name, value in conv.state_dict().items()}
-    for name, value in ours.state_dict().items():
-        there = name.replace("attention.in_proj.", "attn.in_proj_").replace("attention.", "attn.")
-        if name.startswith("norms."):
-            _, number, rest = name.split(".", 2)
-            there = f"norm{int(number) + 1}.module.{rest}"
-        state[there] = value
-    oracle.load_state_dict(state)
-    graphs = graphs_of((4, 1, 7))
-    edge_index = torch.tensor([[0, 1, 2, 6, 7, 8], [1, 2, 3, 7, 8, 5]])
-    return ours, oracle, features(12), edge_index, graphs
+    spec = upstream_spec(make_spec("PNA", global_attn_type=kind, **GPS))
+    assert spec.architecture.global_attn_type == KINDS[kind]
+    state = {
+        f"graph_convs.0.{name}": value
+        for name, value in oracle.state_dict().items()
+        if not name.startswith("conv.")
+    }
+    ours = GPSLayer(spec).double()
+    converted = convert_state(state, spec)
+    ours.load_state_dict({n.removeprefix("attentions.0."): v for n, v in converted.items()})
+    return ours, oracle
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_gps_layer_equals_torch_geometrics(training: bool) -> None:
-    ours, oracle, x, edge_index, graphs = gps_pair()
+@pytest.mark.parametrize(("kind", "sizes"), [("multihead", (4, 1, 7)), ("performer", (12,))])
+def test_gps_layer_equals_torch_geometrics(
+    kind: str, sizes: tuple[int, ...], training: bool
+) -> None:
+    """Its performer lets graphs of unequal sizes disturb one another: one graph for that."""
+    ours, oracle = gps_pair(kind)
     for module in (ours, oracle):
         module.train(training)
     for module in (*ours.modules(), *oracle.modules()):
         if isinstance(module, nn.Dropout):
             module.p = 0.0
     oracle.dropout = 0.0
+    graphs, x = graphs_of(sizes), features(12)
+    edge_index = torch.tensor([[0, 1, 2, 6, 7, 8], [1, 2, 3, 7, 8, 5]])
     before, after = (NodeState(rows, None) for rows in (x, oracle.conv(x, edge_index)))
     output = ours(before, after, Padding(graphs), None).x
     expected = oracle(x, edge_index, graphs.index)
@@ -222,6 +241,24 @@ def test_forces_through_attention_can_be_trained(name: str) -> None:
         return model(batch.replace(pos=pos))[0]
 
     assert torch.autograd.gradgradcheck(energy, batch.pos.requires_grad_(), fast_mode=True)
+
+
+@pytest.mark.parametrize("edge_features", [False, True])
+def test_encodings_join_features_of_nodes_and_edges(edge_features: bool) -> None:
+    spec = make_spec("PNA", edge_features=edge_features, global_attn_type="multihead", **GPS)
+    model = make_model(spec)
+    batch = with_encodings(make_batch(make_cluster(5)), 3)
+    layers = model.encodings
+    x, edges = layers(batch.x, Edges.of(batch, torch.float64), batch)
+    for i in range(5):
+        expected = layers.join(torch.cat([layers.node(batch.x[i]), layers.position(batch.pe[i])]))
+        torch.testing.assert_close(x[i], expected)
+    for edge, (j, i) in enumerate(batch.edge_index.T.tolist()):
+        expected = layers.relative((batch.pe[i] - batch.pe[j]).abs())
+        if edge_features:
+            joined = torch.cat([layers.edge(batch.edge_attr[edge]), expected])
+            expected = layers.edge_join(joined)
+        torch.testing.assert_close(edges.features[edge], expected)
 
 
 def test_encodings_are_torch_geometrics_up_to_the_sign() -> None:

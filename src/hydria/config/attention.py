@@ -38,7 +38,8 @@ def _of_gps(architecture: Architecture) -> Iterator[Problem]:
         )
     if architecture.global_attn_type is None:
         yield Problem(
-            f"{ARCHITECTURE}.global_attn_type", "expected one of multihead, performer, got none"
+            f"{ARCHITECTURE}.global_attn_type",
+            "expected one of multihead, performer, performer_relu, got none",
         )
 
 

@@ -25,7 +25,12 @@ from hydria.config.architectures.heads import NodeBranch
 from hydria.config.spec import ModelSpec
 from hydria.core.errors import ModelError
 from hydria.models.registry import ARCHITECTURES
-from hydria.models.upstream_options import in_every_branch, option_rules, transformer_shapes
+from hydria.models.upstream_options import (
+    in_every_branch,
+    option_rules,
+    performer_shapes,
+    transformer_shapes,
+)
 
 Rules = Iterable[tuple[str, str | None]]
 State = dict[str, Tensor]
@@ -50,6 +55,9 @@ def upstream_spec(spec: ModelSpec) -> ModelSpec:
     """The spec of the model that upstream builds from the config of `spec`."""
     adapt = getattr(_own_rules(spec), "adapt_spec", lambda same: same)
     result: ModelSpec = adapt(spec)
+    if result.architecture.global_attn_type == "performer":
+        options = result.architecture.model_copy(update={"global_attn_type": "performer_relu"})
+        result = result.model_copy(update={"architecture": options})
     # upstream predicts the components of vectors as plain columns
     heads = tuple(head.model_copy(update={"symmetry": "scalar"}) for head in result.heads)
     potential = result.potential and result.potential.model_copy(update=UPSTREAM_POTENTIAL)
@@ -80,7 +88,7 @@ def convert_state(state: Mapping[str, Tensor], spec: ModelSpec) -> State:
             shared = renamed["activation.weight"]
             renamed[f"outputs.node.{branch.type}.activation.weight"] = shared
     renamed = in_every_branch(renamed, spec.architecture)
-    renamed = transformer_shapes(renamed, spec.architecture)
+    renamed = performer_shapes(transformer_shapes(renamed, spec.architecture))
     adapt = getattr(own, "adapt", lambda same: same)
     result: State = adapt(_stacked(renamed))
     if spec.potential is None:

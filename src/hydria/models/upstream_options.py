@@ -25,6 +25,12 @@ ATTENTION: tuple[Rule, ...] = (
     (r"edge_lin\.(\w+)", r"encodings.edge_join.\1"),
     (r"graph_convs\.(\d+)\.attn\.in_proj_(\w+)", r"attentions.\1.attention.in_proj.\2"),
     (r"graph_convs\.(\d+)\.attn\.out_proj\.(\w+)", r"attentions.\1.attention.out_proj.\2"),
+    (r"graph_convs\.(\d+)\.attn\.(q|k|v)\.(\w+)", r"attentions.\1.attention.in_proj.\3_of_\2"),
+    (r"graph_convs\.(\d+)\.attn\.attn_out\.(\w+)", r"attentions.\1.attention.out_proj.\2"),
+    (
+        r"graph_convs\.(\d+)\.attn\.fast_attn\.projection_matrix",
+        r"attentions.\1.attention.directions",
+    ),
     (r"graph_convs\.(\d+)\.mlp\.(\d)\.(\w+)", r"attentions.\1.mlp.\2.\3"),
     *(
         (rf"graph_convs\.(\d+)\.norm{number}\.module\.(\w+)", rf"attentions.\1.norms.{place}.\2")
@@ -62,6 +68,19 @@ def in_every_branch(state: State, options: Architecture) -> State:
         for name, value in state.items()
         for branch in (branches if EVERY in name else [""])
     }
+
+
+def performer_shapes(state: State) -> State:
+    """Join queries, keys and values, and add what torch-geometric's performer does not keep."""
+    joined = {name: value for name, value in state.items() if "_of_" not in name}
+    for name in state:
+        if name.endswith("_of_q"):
+            base = name.removesuffix("_of_q")
+            joined[base] = torch.cat([state[f"{base}_of_{part}"] for part in "qkv"])
+        elif name.endswith(".attention.directions"):
+            base = name.removesuffix("directions")
+            joined |= {f"{base}{kept}": torch.tensor(0) for kept in ("seed", "passes")}
+    return joined
 
 
 def transformer_shapes(state: State, options: Architecture) -> State:

@@ -18,6 +18,9 @@ from hydria.nn.segments import Segments
 
 # keeps the normaliser of the approximate attention above zero
 SMALLEST = 1e-6
+# of torch-geometric's performer: the least of a feature, channels of a head
+SMALLEST_FEATURE = 1e-3
+HEAD_CHANNELS = 64
 
 
 class Padding:
@@ -60,20 +63,23 @@ class Padding:
 class Attention(nn.Module, ABC):
     """Queries, keys and values of several heads, and the layer that joins what they found."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, dim: int | None = None) -> None:
         """Make the layer.
 
         Args:
             width: channels of the nodes before and after, a multiple of `heads`.
             heads: attention heads.
+            dim: channels of a head, without biases; None: `width / heads` of them, with biases.
         """
         super().__init__()
-        self.heads, self.dim = heads, width // heads
-        self.in_proj = nn.Linear(width, 3 * width)
-        self.out_proj = nn.Linear(width, width)
+        self.heads, self.dim = heads, dim or width // heads
+        inner = self.heads * self.dim
+        self.in_proj = nn.Linear(width, 3 * inner, bias=dim is None)
+        self.out_proj = nn.Linear(inner, width)
         nn.init.xavier_uniform_(self.in_proj.weight)
-        nn.init.zeros_(self.in_proj.bias)
         nn.init.zeros_(self.out_proj.bias)
+        if dim is None:
+            nn.init.zeros_(self.in_proj.bias)
 
     def forward(self, x: Tensor, padding: Padding) -> Tensor:
         """Let the nodes of each graph look at one another: (N, width) → (N, width)."""
@@ -118,11 +124,11 @@ class PerformerAttention(Attention):
     seed: Tensor
     passes: Tensor
 
-    def __init__(self, width: int, heads: int, interval: int) -> None:
+    def __init__(self, width: int, heads: int, interval: int, dim: int | None = None) -> None:
         """Make the layer; `interval` is the number of training passes between draws."""
-        super().__init__(width, heads)
+        super().__init__(width, heads, dim)
         self.interval = interval
-        dim = width // heads
+        dim = self.dim
         self.num_features = max(dim, int(dim * math.log(dim)))
         self.register_buffer("seed", torch.randint(2**31, ()))
         self.register_buffer("passes", torch.zeros((), dtype=torch.long))
@@ -139,8 +145,12 @@ class PerformerAttention(Attention):
 
         blocks = -(-self.num_features // dim)
         turns = (torch.linalg.qr(normal())[0].T for _ in range(blocks))
-        rows = [turn * normal().norm(dim=1, keepdim=True) for turn in turns]
+        rows = [turn * self._lengths(normal()) for turn in turns]
         return torch.cat(rows)[: self.num_features]
+
+    def _lengths(self, rows: Tensor) -> Tensor:
+        """(dim, 1) lengths of directions."""
+        return rows.norm(dim=1, keepdim=True)
 
     def _advance(self) -> None:
         self._count += 1
@@ -164,9 +174,7 @@ class PerformerAttention(Attention):
         largest = largest.clamp_min(torch.finfo(largest.dtype).min)
         query = (of_query - of_query.detach().amax(-1, keepdim=True)).exp() + SMALLEST
         key = ((of_key - largest).clamp_max(0.0).exp() + SMALLEST) * real
-        summed = key.mT @ value  # (G, H, features, D)
-        weights = query @ key.sum(2).unsqueeze(-1)  # (G, H, L, 1)
-        return torch.matmul(query, summed) / weights.clamp_min(SMALLEST**2)
+        return _found(query, key, value)
 
     def _exponents(self, values: Tensor) -> Tensor:
         """``w·u - |u|²/2`` of (…, D) values over d^¼: (…, features)."""
@@ -174,6 +182,36 @@ class PerformerAttention(Attention):
         squares = 0.5 * scaled.square().sum(-1, keepdim=True)
         exponents: Tensor = scaled @ self.directions.to(values.dtype).mT - squares
         return exponents
+
+
+class ReLUPerformerAttention(PerformerAttention):
+    """Random features ``relu(w·u)`` instead of those of softmax: what HydraGNN calls performer.
+
+    Directions have unit length, heads 64 channels. What fills a short graph up has no weight, while
+    in HydraGNN it has the smallest one, by which a graph depends on the size of the others.
+
+    Source: Choromanski et al. 2021, arXiv:2009.14794, section 2.2, generalised attention; oracle:
+    torch_geometric.nn.attention.PerformerAttention.
+    """
+
+    def __init__(self, width: int, heads: int, interval: int) -> None:
+        """Make the layer; `interval` is the number of training passes between draws."""
+        super().__init__(width, heads, interval, dim=HEAD_CHANNELS)
+
+    def _lengths(self, rows: Tensor) -> Tensor:
+        return torch.ones_like(rows[:, :1])
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, filled: Tensor) -> Tensor:
+        """Sums over keys first, then queries."""
+        directions = self.directions.to(value.dtype).mT
+        query, key = ((part @ directions).relu() + SMALLEST_FEATURE for part in (query, key))
+        return _found(query, key * filled.unsqueeze(-1), value)
+
+
+def _found(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Values in proportion to products of (G, H, L, features) of queries and keys."""
+    weights = query @ key.sum(2).unsqueeze(-1)  # (G, H, L, 1)
+    return torch.matmul(query, key.mT @ value) / weights.clamp_min(SMALLEST**2)
 
 
 def _recount(module: nn.Module, _: object) -> None:
@@ -184,4 +222,5 @@ def _recount(module: nn.Module, _: object) -> None:
 ATTENTIONS: dict[str, Callable[[int, int, int], Attention]] = {
     "multihead": lambda width, heads, interval: MultiheadAttention(width, heads),
     "performer": PerformerAttention,
+    "performer_relu": ReLUPerformerAttention,
 }

@@ -63,8 +63,8 @@ class Architecture(Frozen):
     """Laplacian eigenvectors that encode the place of a node in its graph, for GPS."""
     global_attn_engine: Literal["GPS", "EquivariantTransformer"] | None = None
     """Attention between all nodes of a graph, beside the convolutions."""
-    global_attn_type: Literal["multihead", "performer"] | None = None
-    """Exact attention, or its linear approximation."""
+    global_attn_type: Literal["multihead", "performer", "performer_relu"] | None = None
+    """Exact attention, its linear approximation, or what HydraGNN calls performer."""
     global_attn_heads: Annotated[Index, none_is(0)] = 0
     """Attention heads; hidden_dim is a multiple of them."""
     global_attn_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
