@@ -83,8 +83,9 @@ def explain(
 def refresh(name: Name, captured: Captured = None) -> None:
     """Say what the machine itself contradicts in its file; change nothing.
 
-    Reads the output of `scontrol show partition`, `sinfo` or `qstat -Qf`: live on the machine, or
-    from files. Exit code 2 when something is stale.
+    Reads what `scontrol show partition`, `sinfo`, `sacctmgr show qos`, `qstat -Qf`, `flux queue
+    list` and `flux resource list` print: live on the machine, or from files. Exit code 2 when
+    something is stale.
     """
     site = load_site(name).site
     texts = [path.read_text() for path in captured] if captured else list(_ask(site.scheduler.kind))
@@ -110,9 +111,15 @@ def _ask(scheduler: str) -> Iterator[str]:
         message = f"expected {known} on this machine, got none"
         hint = "run this on a login node, or give captured output with --from FILE"
         raise DeployError([Problem("site refresh", message, hint)])
+    problems: list[Problem] = []
     for words in commands:
         done = subprocess.run(
             words, capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=False
         )
-        if done.returncode == 0:
+        if done.returncode == 0 and done.stdout.strip():
             yield done.stdout
+        else:
+            told = (done.stderr.strip() or "it told nothing").splitlines()[-1]
+            problems.append(Problem(" ".join(words), f"exit code {done.returncode}: {told}"))
+    if len(problems) == len(commands):
+        raise DeployError(problems)

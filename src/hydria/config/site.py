@@ -108,6 +108,8 @@ class Queue(Sourced):
     by_name: bool = False  # never chosen unasked
     constraint: Line | None = None
     extra: tuple[Line, ...] = ()
+    listed_as: Line | None = None
+    """What the machine's own list of queues calls it, where that is another name."""
     refused: Line | None = None
     """Why no job of ours may go there."""
 

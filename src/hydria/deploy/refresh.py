@@ -11,11 +11,18 @@ from hydria.config.site import Queue, Site
 
 # Scheduler → the commands whose output is understood; all of those that are there are asked.
 COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "slurm": (("scontrol", "show", "partition"), ("sinfo",)),
+    "slurm": (
+        ("scontrol", "show", "partition"),
+        ("sinfo",),
+        ("sacctmgr", "--parsable2", "show", "qos"),
+    ),
     "pbspro": (("qstat", "-Qf"),),
+    "flux": (("flux", "queue", "list"), ("flux", "resource", "list")),
 }
-# Queues of these kinds are what those commands list; others are limits laid over them.
-LISTED = {"slurm": frozenset({"partition"}), "pbspro": frozenset({"queue", "routing"})}
+# Kind of a row in a site file → what the machine's own commands call it.
+KINDS = {"partition": "partition", "qos": "qos", "queue": "queue", "routing": "queue"}
+# Kinds of which a machine has many that are not for everybody.
+NOT_ALL_FOR_US = frozenset({"qos"})
 _DAYS = re.compile(r"(?:(?P<days>\d+)-)?(?P<clock>\d+(?::\d+){0,2})")
 
 
@@ -28,6 +35,11 @@ class Live:
     walltime_s: tuple[int | None, int | None] = (None, None)
     open: bool = True
     hidden: bool = False
+    kind: str = "queue"
+    jobs: tuple[int | None, int | None] = (None, None)
+    """Of one person: running, and in all."""
+    qos: str | None = None
+    """The QOS whose limits count for every job of a partition."""
 
 
 def read_output(text: str) -> tuple[Live, ...]:
@@ -35,16 +47,31 @@ def read_output(text: str) -> tuple[Live, ...]:
     for mark, reader in READERS:
         if re.search(mark, text, re.MULTILINE):
             return tuple(reader(text))
-    raise ValueError("expected the output of scontrol show partition, sinfo or qstat -Qf")
+    known = ", ".join(" ".join(words) for words in sum(COMMANDS.values(), ()))
+    raise ValueError(f"expected the output of one of: {known}")
 
 
-def merge(readings: Iterable[tuple[Live, ...]]) -> dict[str, Live]:
-    """What several outputs say of each queue; the first one that sets a limit counts."""
-    found: dict[str, Live] = {}
+def merge(readings: Iterable[tuple[Live, ...]]) -> dict[tuple[str, str], Live]:
+    """What several outputs say of each queue, by kind and name.
+
+    The first one that sets a limit counts; a partition's own QOS may lower it.
+    """
+    found: dict[tuple[str, str], Live] = {}
     for live in (queue for reading in readings for queue in reading):
-        known = found.get(live.name)
-        found[live.name] = live if known is None else _both(known, live)
-    return found
+        known = found.get((live.kind, live.name))
+        found[live.kind, live.name] = live if known is None else _both(known, live)
+    limits = {key: found[("qos", live.qos or "")] for key, live in found.items()
+              if ("qos", live.qos or "") in found}  # fmt: skip
+    return found | {key: _lowered(found[key], qos) for key, qos in limits.items()}
+
+
+def _lowered(live: Live, qos: Live) -> Live:
+    ends = ((live.nodes, qos.nodes), (live.walltime_s, qos.walltime_s))
+    nodes, walltime = (
+        (low, min((end for end in (high, other) if end is not None), default=None))
+        for (low, high), (_, other) in ends
+    )
+    return replace(live, nodes=nodes, walltime_s=walltime)
 
 
 def _both(first: Live, second: Live) -> Live:
@@ -74,6 +101,8 @@ def _scontrol(text: str) -> Iterator[Live]:
             walltime_s=(None, _seconds(fields.get("MaxTime"))),
             open=fields.get("State", "UP") == "UP",
             hidden=fields.get("Hidden") == "YES",
+            kind="partition",
+            qos=None if fields.get("QoS", "N/A") == "N/A" else fields["QoS"],
         )
 
 
@@ -92,7 +121,36 @@ def _sinfo(text: str) -> Iterator[Live]:
             nodes=(None, nodes[name]),
             walltime_s=(None, _seconds(line[at["TIMELIMIT"]])),
             open=line[at["AVAIL"]] == "up",
+            kind="partition",
         )
+
+
+def _sacctmgr(text: str) -> Iterator[Live]:
+    """QOSs, as `--parsable2` or as the usual table, which cuts long values off with a +."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if "|" in lines[0]:
+        head, *rows = (line.split("|") for line in lines)
+    else:
+        ends = [match.span() for match in re.finditer("-+", lines[1])]
+        head, _, *rows = ([line[a:b].strip() for a, b in ends] for line in lines)
+    for row in rows:
+        fields = dict(zip(head, row, strict=False))
+        if fields["Name"].endswith("+"):
+            message = f"expected whole names, got {fields['Name']!r}"
+            raise ValueError(f"{message}. Hint: sacctmgr --parsable2 show qos")
+        yield Live(
+            fields["Name"],
+            nodes=(_trackable(fields.get("MinTRES")), _trackable(fields.get("MaxTRES"))),
+            walltime_s=(None, _seconds(fields.get("MaxWall"))),
+            kind="qos",
+            jobs=(_count(fields.get("MaxJobsPU")), _count(fields.get("MaxSubmitPU"))),
+        )
+
+
+def _trackable(text: str | None) -> int | None:
+    """The nodes of `cpu=512,node=8`."""
+    match = re.search(r"(?:^|,)node=(\d+)(?:,|$)", text or "")
+    return int(match[1]) if match else None
 
 
 def _qstat(text: str) -> Iterator[Live]:
@@ -113,12 +171,48 @@ def _qstat(text: str) -> Iterator[Live]:
         )
 
 
+def _flux_queues(text: str) -> Iterator[Live]:
+    """`flux queue list`: the default queue has a * behind its name."""
+    for line in _columns(text):
+        least, _, most = line.get("NNODES", "").partition("-")
+        yield Live(
+            line["QUEUE"].rstrip("*"),
+            nodes=(_count(least) or None, _count(most)),
+            walltime_s=(None, _duration(line.get("TLIMIT"))),
+            open=not {line.get("EN"), line.get("ST")} & {"✗", "n", "no"},
+        )
+
+
+def _flux_resources(text: str) -> Iterator[Live]:
+    """`flux resource list`: a queue has a line for each state of its nodes."""
+    nodes: dict[str, int] = {}
+    for line in _columns(text):
+        nodes[line["QUEUE"]] = nodes.get(line["QUEUE"], 0) + (_count(line["NNODES"]) or 0)
+    for name, count in nodes.items():
+        yield Live(name, nodes=(None, count))
+
+
+def _columns(text: str) -> Iterator[dict[str, str]]:
+    head, *lines = (line.split() for line in text.strip().splitlines() if line.strip())
+    return (dict(zip(head, line, strict=False)) for line in lines)
+
+
+def _duration(text: str | None) -> int | None:
+    """Seconds of Flux's durations, such as 1.5h; None for `inf`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text or "")
+    return round(float(match[1]) * _SECONDS[match[2]]) if match else None
+
+
 # What a command's output is known by → how it is read.
 READERS: tuple[tuple[str, Callable[[str], Iterator[Live]]], ...] = (
     (r"^PartitionName=", _scontrol),
     (r"^PARTITION\b.*\bTIMELIMIT\b", _sinfo),
     (r"^Queue: ", _qstat),
+    (r"\bMaxWall\b", _sacctmgr),
+    (r"^\s*QUEUE\b.*\bTLIMIT\b", _flux_queues),
+    (r"^\s*STATE\s+QUEUE\b.*\bNNODES\b", _flux_resources),
 )
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def _count(text: str | None) -> int | None:
@@ -138,23 +232,24 @@ def _seconds(text: str | None) -> int | None:
     return total + 86400 * int(match["days"] or 0)
 
 
-def compare(site: Site, live: dict[str, Live]) -> Iterator[str]:
+def compare(site: Site, live: dict[tuple[str, str], Live]) -> Iterator[str]:
     """A line for everything in the site file that the machine contradicts."""
-    listed = LISTED.get(site.scheduler.kind, frozenset())
-    names: dict[str, list[Queue]] = {}
+    told = {kind for kind, _ in live}
+    names: dict[tuple[str, str], list[Queue]] = {}
     for row in site.queues:
-        if row.kind in listed:
-            names.setdefault(row.name, []).append(row)
+        if KINDS.get(row.kind) in told:
+            names.setdefault((KINDS[row.kind], row.listed_as or row.name), []).append(row)
             if row.submit_to is not None:
-                names.setdefault(row.submit_to, [])
-    for name, rows in names.items():
-        if name not in live:
-            yield f"queue {name}: in the file, the machine does not name it"
+                names.setdefault((KINDS[row.kind], row.submit_to), [])
+    for key, rows in names.items():
+        if key not in live:
+            yield f"queue {key[1]}: in the file, the machine does not name it"
         else:
-            yield from _limits(name, rows, live[name])
-    for name, queue in live.items():
-        if name not in names and queue.open and not queue.hidden:
-            yield f"queue {name}: on the machine{_shape(queue)}, not in the file"
+            yield from _limits(key[1], rows, live[key])
+    for key, queue in live.items():
+        ours = key not in names and key[0] not in NOT_ALL_FOR_US
+        if ours and queue.open and not queue.hidden:
+            yield f"queue {key[1]}: on the machine{_shape(queue)}, not in the file"
 
 
 def _limits(name: str, rows: Sequence[Queue], live: Live) -> Iterator[str]:
@@ -165,17 +260,26 @@ def _limits(name: str, rows: Sequence[Queue], live: Live) -> Iterator[str]:
     least, shortest = min(row.nodes[0] for row in rows), min(row.walltime[0] for row in rows)
     most = _most(row.nodes[1] for row in rows)
     longest = _most(row.walltime[1] for row in rows)
+    running, queued = (_of_one_person(rows, which) for which in ("running", "queued"))
     told = (
         ("nodes, at least", least, live.nodes[0], str),
         ("nodes, at most", most, live.nodes[1], str),
         ("walltime, at least", shortest, live.walltime_s[0], format_walltime),
         ("walltime, at most", longest, live.walltime_s[1], format_walltime),
+        # a file that says nothing of them is not stale
+        ("running jobs of one person", running, live.jobs[0] if running else None, str),
+        ("jobs of one person", queued, live.jobs[1] if queued else None, str),
     )
     for what, ours, theirs, form in told:
         if theirs is None or ours == theirs:
             continue
         said = "unknown" if ours is None else form(ours)
         yield f"queue {name}: {what}: the file says {said}, the machine {form(theirs)}"
+
+
+def _of_one_person(rows: Sequence[Queue], which: str) -> int | None:
+    limits = [getattr(row.per_user, which) for row in rows if row.per_user is not None]
+    return next((limit for limit in limits if limit is not None), None)
 
 
 def _most(ends: Iterable[int | None]) -> int | None:

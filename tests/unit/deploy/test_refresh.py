@@ -110,15 +110,15 @@ def test_closed_queue_is_told() -> None:
 
 def test_sinfo_counts_nodes_of_all_states() -> None:
     assert read_output(SINFO) == (
-        Live("batch", nodes=(None, 384), walltime_s=(None, 172800)),
-        Live("gpu", nodes=(None, 9), walltime_s=(None, 172800)),
+        Live("batch", nodes=(None, 384), walltime_s=(None, 172800), kind="partition"),
+        Live("gpu", nodes=(None, 9), walltime_s=(None, 172800), kind="partition"),
     )
 
 
 def test_first_output_that_sets_a_limit_counts() -> None:
     both = merge(map(read_output, [partition("batch", time="UNLIMITED", most="7"), SINFO]))
-    assert both["batch"].walltime_s == (None, 172800)
-    assert both["batch"].nodes == (1, 7)
+    assert both["partition", "batch"].walltime_s == (None, 172800)
+    assert both["partition", "batch"].nodes == (1, 7)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +127,93 @@ def test_first_output_that_sets_a_limit_counts() -> None:
 def test_walltimes_are_read_as_slurm_writes_them(text: str, seconds: int) -> None:
     (live,) = read_output(partition("batch", time=text))
     assert live.walltime_s == (None, seconds)
+
+
+QOS = """\
+Name|Priority|Flags|GrpTRES|MaxTRES|MaxWall|MaxTRESPU|MaxJobsPU|MaxSubmitPU|MinTRES
+normal|0|||||||||
+gpu_debug|69119|DenyOnLimit||node=8|00:30:00||2|5|
+gpu_regular|67679|DenyOnLimit||cpu=100,node=1536|2-00:00:00|||5000|
+"""
+# As sacctmgr prints it unasked: cut off at the width of each column.
+QOS_TABLE = """\
+      Name   Priority       MaxTRES     MaxWall       MinTRES
+---------- ---------- ------------- ----------- -------------
+    normal          0
+ boost_dbg          0      node=256  1-00:00:00       node=64
+      long          0  cpu=100,nod+
+"""
+FLUX_QUEUES = """\
+   QUEUE EN ST TDEFAULT   TLIMIT     NNODES     NCORES      NGPUS
+ pbatch*  ✔  ✔      30m       1d      1-512      0-inf      0-inf
+  pdebug  ✔  ✔      15m     1.5h       0-20      0-inf      0-inf
+    pall  ✗  ✔      15m      inf      0-inf      0-inf      0-inf
+"""
+FLUX_RESOURCES = """\
+     STATE QUEUE      NNODES NCORES  NGPUS NODELIST
+      free pdebug          8    768     32 tuolumne[1001-1008]
+ allocated pdebug          8    768     32 tuolumne[1009-1016]
+      down pbatch          2    192      8 tuolumne[1100-1101]
+"""
+
+
+def test_limits_of_a_qos_are_read() -> None:
+    assert stale("perlmutter", QOS) == [
+        "queue gpu_regular: nodes, at most: the file says 1792, the machine 1536"
+    ]
+    changed = QOS.replace("node=8|00:30:00", "node=8|01:00:00")
+    assert "queue gpu_debug: walltime, at most: the file says 00:30:00, the machine 01:00:00" in (
+        stale("perlmutter", changed)
+    )
+
+
+def test_jobs_of_one_person_are_compared_where_the_file_tells_them() -> None:
+    text = "Name|MaxWall|MaxTRES|MaxJobsPU|MaxSubmitPU\ndebug|02:00:00||1|2\n"
+    assert stale("frontier", text) == [
+        "queue debug: jobs of one person: the file says 1, the machine 2"
+    ]
+
+
+def test_unknown_limits_are_told_by_the_machine() -> None:
+    parsable = "Name|MaxWall|MaxTRES|MinTRES\nboost_qos_dbg|00:30:00|node=2|\n"
+    assert stale("leonardo", parsable) == [
+        "queue boost_qos_bprod: in the file, the machine does not name it",
+        "queue boost_qos_lprod: in the file, the machine does not name it",
+        "queue boost_qos_dbg: nodes, at most: the file says unknown, the machine 2",
+        "queue boost_qos_dbg: walltime, at most: the file says unknown, the machine 00:30:00",
+    ]
+
+
+def test_table_of_qos_is_read_by_its_columns() -> None:
+    found = {live.name: live for live in read_output(QOS_TABLE)}
+    assert found["boost_dbg"].nodes == (64, 256)
+    assert found["boost_dbg"].walltime_s == (None, 86400)
+    assert found["normal"].nodes == found["long"].nodes == (None, None)
+
+
+def test_names_that_are_cut_off_are_not_guessed() -> None:
+    with pytest.raises(ValueError, match="Hint: sacctmgr --parsable2 show qos"):
+        read_output(QOS_TABLE.replace(" boost_dbg", " boost_qo+"))
+
+
+def test_qos_of_a_partition_lowers_its_limits() -> None:
+    text = partition("batch").replace("QoS=N/A", "QoS=small")
+    qos = "Name|MaxWall|MaxTRES\nsmall|06:00:00|node=100\n"
+    both = merge(map(read_output, [text, qos]))
+    assert both["partition", "batch"].nodes == (1, 100)
+    assert both["partition", "batch"].walltime_s == (None, 21600)
+
+
+def test_queues_of_flux_are_read() -> None:
+    assert stale("tuolumne", FLUX_QUEUES) == [
+        "queue pbatch: nodes, at most: the file says 520, the machine 512",
+        "queue pdebug: walltime, at most: the file says 01:00:00, the machine 01:30:00",
+    ]
+    assert stale("tuolumne", FLUX_RESOURCES) == [
+        "queue pbatch: nodes, at most: the file says 520, the machine 2",
+        "queue pdebug: nodes, at most: the file says 20, the machine 16",
+    ]
+    assert stale("tuolumne", FLUX_QUEUES, FLUX_RESOURCES)[0].endswith("the machine 512")
 
 
 def test_command_reads_files_and_changes_nothing(
@@ -155,10 +242,23 @@ def test_command_asks_the_machine_it_runs_on(
     assert "its queues are as the file says" in capsys.readouterr().out
 
 
+def test_machine_that_does_not_answer_is_not_taken_for_one_that_agrees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "qstat").write_text("#!/bin/bash\necho cannot connect >&2\nexit 1\n")
+    (tmp_path / "qstat").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(HydriaError, match="qstat -Qf: exit code 1: cannot connect"):
+        run(["site", "refresh", "polaris"])
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["vista", "--from", "/etc/hostname"], "expected the output of scontrol show partition"),
+        (
+            ["vista", "--from", "/etc/hostname"],
+            "expected the output of one of: scontrol show partition, sinfo, ",
+        ),
         (["local"], "expected commands on this machine, got none"),
     ],
 )
