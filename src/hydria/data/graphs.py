@@ -31,6 +31,8 @@ Columns = dict[str, Array]
 OUTPUT = "y."
 # Å; nuclei are never that near: atoms given twice, or positions in other units
 TOO_CLOSE = 0.1
+# architectures that see of a graph only its edges and their features
+SEE_BONDS_ONLY = frozenset({"GIN", "SAGE", "MFC", "GAT", "PNA"})
 
 
 def build_graphs(
@@ -152,6 +154,20 @@ def _out_of_range(path: str, of: str, kind: str, count: int, index: int) -> Prob
         path,
         f"expected an index into the {of}{kind} features ({known}), got {index}",
         f"Dataset.{kind}_features names them",
+    )
+
+
+def needs_positions(config: RunConfig) -> bool:
+    """Whether the graphs depend on the positions; else the bonds say it all."""
+    dataset, architecture = config.dataset, config.neural_network.architecture
+    return (
+        architecture.radius is not None
+        or architecture.mpnn_type not in SEE_BONDS_ONLY
+        or "lengths" in architecture.edge_features
+        or architecture.global_attn_engine == "EquivariantTransformer"
+        or dataset.rotational_invariance
+        or dataset.descriptors.SphericalCoordinates
+        or dataset.descriptors.PointPairFeatures
     )
 
 

@@ -31,7 +31,13 @@ from hydria.core.files import write_json_atomic
 from hydria.data import splits as cut
 from hydria.data.energies import element_counts, fit_energies, warn_about_units
 from hydria.data.formats import read
-from hydria.data.graphs import build_graphs, feature_minmax, outputs, turning_features
+from hydria.data.graphs import (
+    build_graphs,
+    feature_minmax,
+    needs_positions,
+    outputs,
+    turning_features,
+)
 from hydria.data.lattice import with_lattice
 from hydria.data.locate import TOTAL, fingerprint, lattice_of, provide, sources
 from hydria.data.normalise import check_finite, scale_by_num_nodes
@@ -124,6 +130,7 @@ def _what_matters(config: RunConfig) -> dict[str, Any]:
         "recipe": RECIPE,
         "dataset": config.dataset.model_dump(mode="json"),
         "radius": architecture.radius,
+        "positions": needs_positions(config),
         "max_neighbours": architecture.max_neighbours,
         "periodic": architecture.periodic_boundary_conditions,
         "edge_features": architecture.edge_features,
@@ -184,7 +191,8 @@ def build(config: RunConfig, data_root: Path, progress: Progress = silent) -> Pr
     """
     dataset = config.dataset
     places = provide(dataset, data_root, progress)
-    parts = {name: read(place, dataset) for name, place in places.items()}
+    positions = needs_positions(config)
+    parts = {name: read(place, dataset, positions) for name, place in places.items()}
     structures = join(list(parts.values()))
     lattice = lattice_of(dataset, data_root)
     if lattice is not None:

@@ -15,7 +15,7 @@ from hydria.config.summary import DataSummary
 from hydria.core.errors import DataError
 from hydria.data.formats import read
 from hydria.data.formats.through_ase import features_of, load_frames, to_structures
-from hydria.data.graphs import build_graphs, outputs, turning_features
+from hydria.data.graphs import build_graphs, needs_positions, outputs, turning_features
 from hydria.data.lattice import with_lattice
 from hydria.data.locate import lattice_of
 from hydria.data.normalise import Scale, check_finite, scale_by_num_nodes, scale_for
@@ -74,7 +74,7 @@ def _read(file: Path, config: RunConfig) -> Structures:
         raise DataError(f"{file}: expected structures, got nothing there")
     dataset = config.dataset
     if dataset.format in OWN_FORMATS and file.suffix.lower() not in ASE_SUFFIXES:
-        return read(file, dataset)
+        return read(file, dataset, needs_positions(config))
     frames = load_frames(file, None)
     names = [file.name if len(frames) == 1 else f"{file.name}#{i}" for i in range(len(frames))]
     needed = input_features(config)

@@ -62,7 +62,7 @@ def test_compressed_files_are_read_as_they_are(tmp_path: Path, module: str) -> N
     assert np.array_equal(found.pos, plain.pos)
     assert np.array_equal(found.graph["energy"], plain.graph["energy"])
     packed.write_bytes(content)
-    with pytest.raises(DataError, match=rf"{packed.name}: expected extxyz, got"):
+    with pytest.raises(DataError, match=rf"{packed.name}: expected text in {packed.suffix}, got"):
         read(packed, _dataset("extxyz", {"name": ["numbers"]}))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ def test_conformers_are_the_same_in_every_run(tmp_path: Path) -> None:
         (["C,1", ",2"], {}, r"m.csv, line 3: expected a molecule as SMILES, got ''"),
         (["C,much"], {}, r"m.csv, line 2: expected a number for 'gap', got 'much'"),
         (["C,1"], {"graph": "dipole"}, r"expected columns dipole, got gap, smiles"),
+        ([], {}, r"m.csv: expected a molecule on each line after the first, got none"),
         (["C,1"], {"node": ["spin"]}, r"asks for 'spin'; SMILES give aromatic, atomic_number"),
     ],
 )
@@ -66,6 +68,58 @@ def test_what_cannot_be_read_names_its_line(
 ) -> None:
     with pytest.raises(DataError, match=message):
         molecules(tmp_path, *lines, **options)
+
+
+def test_all_rows_that_are_no_molecules_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        molecules(tmp_path, "C,1", "CX,2", "CC,3", "c1ccc,4", *["?,5"] * 12)
+    text = str(caught.value)
+    assert "expected a molecule in each of 16 rows, got none in 14:" in text
+    assert "\n  line 3: expected a molecule as SMILES, got 'CX'" in text
+    assert "\n  line 5: expected a molecule as SMILES, got 'c1ccc'" in text
+    assert "\n  and 4 more\n" in text
+    assert text.count("line ") == 10
+
+
+def test_ogb_tables_are_read_as_they_are(tmp_path: Path) -> None:
+    """An index column, another spelling, packed, lines that end as on Windows."""
+    table = "idx,SMILES,homolumogap\r\n0,CCO,7.5\r\n1,C#N,9.25\r\n"
+    (tmp_path / "data.csv.gz").write_bytes(gzip.compress(table.encode("utf-8-sig")))
+    dataset = lsms_dataset(
+        format="SMILES",
+        node_features={"name": ["atomic_number"]},
+        graph_features={"name": ["homolumogap"]},
+    )
+    found = read(tmp_path, dataset)
+    assert found.node_ptr.tolist() == [0, 9, 12]
+    assert found.graph["homolumogap"].ravel().tolist() == [7.5, 9.25]
+
+
+def test_a_file_that_is_not_what_its_name_says(tmp_path: Path) -> None:
+    (tmp_path / "m.csv.gz").write_text("smiles,gap\nC,1\n")
+    with pytest.raises(DataError, match=r"m\.csv\.gz: expected text in \.gz, got Not a gzipped"):
+        read(tmp_path / "m.csv.gz", lsms_dataset(format="SMILES"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "moved"),
+    [
+        ({"mpnn_type": "PNA"}, False),
+        ({"mpnn_type": "PNA", "edge_features": ["lengths", "bond_order"]}, True),
+        ({"mpnn_type": "EGNN"}, True),
+        ({"mpnn_type": "PNA", "radius": 3.0}, True),
+    ],
+)
+def test_conformers_are_made_for_those_who_see_positions(
+    tmp_path: Path, changes: dict[str, Any], moved: bool
+) -> None:
+    tree = RAW["SMILES"](tmp_path)
+    architecture = tree["NeuralNetwork"]["Architecture"]
+    for key in ("radius", "edge_features"):
+        architecture.pop(key, None)
+    architecture |= changes
+    store = build(load_config(tree).config, tmp_path).store
+    assert bool(np.any(store.node["pos"])) == moved
 
 
 def test_without_rdkit_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

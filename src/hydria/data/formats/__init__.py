@@ -24,17 +24,23 @@ FORMATS = Registry(
         "SMILES": "hydria.data.formats.smiles:read",
     },
 )
+# formats whose positions are computed: the reader for those who need none
+WITHOUT_POSITIONS = Registry("format", {"SMILES": "hydria.data.formats.smiles:read_bonds"})
 
 
-def read(path: Path, dataset: Dataset) -> Structures:
+def read(path: Path, dataset: Dataset, positions: bool = True) -> Structures:
     """Read the raw data under `path` in the format of `dataset`.
 
     A path that ends in .pkl is a pickle whatever the format says, as in HydraGNN.
+
+    Args:
+        positions: whether they matter; if not, they may be zero.
 
     Raises:
         DataError: if the data is missing or malformed.
         HydriaError: if the format is unknown.
     """
     name = "pickle" if path.suffix == ".pkl" else dataset.format
-    structures: Structures = FORMATS.load(name)(path, dataset)
+    table = FORMATS if positions or name not in WITHOUT_POSITIONS else WITHOUT_POSITIONS
+    structures: Structures = table.load(name)(path, dataset)
     return structures

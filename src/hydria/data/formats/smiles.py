@@ -1,9 +1,10 @@
 """Molecules as SMILES in CSV files: a column `smiles`, and one for each graph feature.
 
 Hydrogen atoms are added, and a conformer is embedded with a fixed seed, so that there are positions
-for architectures that need some. Node features are found by name: `atomic_number`, `degree`,
-`formal_charge`, `num_hydrogens`, `aromatic`, `in_ring`, `hybridization` (1 for sp to 3 for sp³,
-else 0). Bonds come along; they are the edges where the config gives no radius.
+for architectures that need some; for the others (`read_bonds`), that work is spared. Node features
+are found by name: `atomic_number`, `degree`, `formal_charge`, `num_hydrogens`, `aromatic`,
+`in_ring`, `hybridization` (1 for sp to 3 for sp³, else 0). Bonds come along; they are the edges
+where the config gives no radius.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ import numpy as np
 
 from hydria.config.dataset import Dataset, Features
 from hydria.core.errors import DataError, MissingExtraError, listed
-from hydria.data.formats.files import name_below, raw_files, read_bytes
+from hydria.data.formats.files import name_below, raw_files, read_text
 from hydria.data.structures import Bonds, Floats, Structures, join, pointers
 
 COLUMN = "smiles"
+SUFFIXES = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz")
 SEED = 0
+MOST_SHOWN = 10  # malformed rows in one message
 HYBRIDIZATIONS = {"SP": 1, "SP2": 2, "SP3": 3}
 
 # name → value of one atom
@@ -39,53 +42,100 @@ ATOM_FEATURES: dict[str, Callable[[Any], float]] = {
 def read(path: Path, dataset: Dataset) -> Structures:
     """Read every row of every `.csv` file under `path`; see the module for the features.
 
+    Files may be packed (`.csv.gz`, `.csv.bz2`, `.csv.xz`).
+
     Raises:
-        DataError: names the file and line of what is malformed, and what is missing there.
+        DataError: names the file and the lines of what is malformed, and what is missing there.
         MissingExtraError: without rdkit.
     """
-    files = raw_files(path, ".csv")
-    return join([_read_file(file, name_below(path, file), dataset) for file in files])
+    return _read(path, dataset, embedded)
 
 
-def _read_file(file: Path, name: str, dataset: Dataset) -> Structures:
-    text = read_bytes(file).decode("utf-8-sig")
-    rows = list(csv.DictReader(text.splitlines(), skipinitialspace=True))
-    columns = rows[0].keys() if rows else ()
-    missing = [key for key in (COLUMN, *dataset.graph_features.name) if key not in columns]
+def read_bonds(path: Path, dataset: Dataset) -> Structures:
+    """The same without conformers: every position is zero.
+
+    Raises:
+        DataError, MissingExtraError: as `read`.
+    """
+    return _read(path, dataset, parsed)
+
+
+def _read(path: Path, dataset: Dataset, molecule_of: Callable[[str, str], Any]) -> Structures:
+    files = raw_files(path, SUFFIXES)
+    return join([_read_file(file, name_below(path, file), dataset, molecule_of) for file in files])
+
+
+def _read_file(
+    file: Path, name: str, dataset: Dataset, molecule_of: Callable[[str, str], Any]
+) -> Structures:
+    reader = csv.DictReader(read_text(file).splitlines(), skipinitialspace=True)
+    spelt = {column.strip().lower(): column for column in reader.fieldnames or ()}
+    rows = [(f"{file}, line {reader.line_num}", row) for row in reader]
+    column = spelt.get(COLUMN)
+    missing = [] if column else [COLUMN]
+    missing += [key for key in dataset.graph_features.name if key not in (reader.fieldnames or ())]
     if missing:
         raise DataError(
-            f"{file}: expected columns {listed(missing)}, got {listed(columns) or 'no rows'}"
+            f"{file}: expected columns {listed(missing)}, got {listed(reader.fieldnames or ())}. "
+            "Hint: the first line names the columns"
         )
-    # the first line holds the names
-    places = [f"{file}, line {number}" for number in range(2, len(rows) + 2)]
-    molecules = [
-        embedded(place, row[COLUMN] or "") for place, row in zip(places, rows, strict=True)
-    ]
+    if not rows:
+        raise DataError(f"{file}: expected a molecule on each line after the first, got none")
+    molecules = _molecules(file, [(place, row[column] or "") for place, row in rows], molecule_of)
     graph = {
-        key: np.array([_number(place, key, row) for place, row in zip(places, rows, strict=True)])
+        key: np.array([_number(place, key, row) for place, row in rows])
         for key in dataset.graph_features.name
     }
     return Structures(
         names=tuple(f"{name}#{index}" for index in range(len(rows))),
         node_ptr=pointers([molecule.GetNumAtoms() for molecule in molecules]),
         numbers=_atoms(molecules, "atomic_number").ravel().astype(np.int32),
-        pos=np.concatenate([molecule.GetConformer().GetPositions() for molecule in molecules]),
+        pos=np.concatenate([_positions(molecule) for molecule in molecules]),
         node=_node_features(file, molecules, dataset.node_features),
         graph=graph,
         bonds=_bonds(molecules),
     )
 
 
-def embedded(place: str, smiles: str) -> Any:
-    """The molecule that `smiles` describes, with hydrogen atoms and a conformer.
+def _molecules(
+    file: Path, found: Sequence[tuple[str, str]], molecule_of: Callable[[str, str], Any]
+) -> list[Any]:
+    """The molecule of each row; one error for all rows that are none."""
+    molecules, errors = [], []
+    for place, smiles in found:
+        try:
+            molecules.append(molecule_of(place, smiles))
+        except DataError as err:
+            errors.append(str(err))
+    if len(errors) == 1:
+        raise DataError(errors[0])
+    if errors:
+        shown = "\n  ".join(error.removeprefix(f"{file}, ") for error in errors[:MOST_SHOWN])
+        more = f"\n  and {len(errors) - MOST_SHOWN} more" if len(errors) > MOST_SHOWN else ""
+        raise DataError(
+            f"{file}: expected a molecule in each of {len(found)} rows, got none in "
+            f"{len(errors)}:\n  {shown}{more}\nHint: take these rows out"
+        )
+    return molecules
+
+
+def _positions(molecule: Any) -> Floats:
+    """(N, 3) Å; zero without a conformer."""
+    if molecule.GetNumConformers():
+        positions: Floats = molecule.GetConformer().GetPositions()
+        return positions
+    return np.zeros((molecule.GetNumAtoms(), 3))
+
+
+def parsed(place: str, smiles: str) -> Any:
+    """The molecule that `smiles` describes, with hydrogen atoms.
 
     Raises:
-        DataError: if it is no molecule, or no conformer is found; begins with `place`.
+        DataError: if it is no molecule; begins with `place`.
         MissingExtraError: without rdkit.
     """
     try:
         from rdkit import Chem, RDLogger
-        from rdkit.Chem import rdDistGeom
     except ModuleNotFoundError as err:
         raise MissingExtraError("smiles", "rdkit") from err
     # what it says goes to stderr; our own message names the line
@@ -93,7 +143,19 @@ def embedded(place: str, smiles: str) -> Any:
     molecule = Chem.MolFromSmiles(smiles) if smiles.strip() else None
     if molecule is None:
         raise DataError(f"{place}: expected a molecule as SMILES, got {smiles!r}")
-    molecule = Chem.AddHs(molecule)
+    return Chem.AddHs(molecule)
+
+
+def embedded(place: str, smiles: str) -> Any:
+    """The same with a conformer.
+
+    Raises:
+        DataError: if it is no molecule, or no conformer is found; begins with `place`.
+        MissingExtraError: without rdkit.
+    """
+    molecule = parsed(place, smiles)
+    from rdkit.Chem import rdDistGeom
+
     for random in (False, True):  # random coordinates find what distances alone do not
         settings: Any = rdDistGeom.ETKDGv3()
         settings.randomSeed, settings.useRandomCoords = SEED, random

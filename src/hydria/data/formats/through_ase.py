@@ -9,7 +9,6 @@ end in `_scaled_num_nodes`.
 
 from __future__ import annotations
 
-import importlib
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 
 from hydria.config.dataset import Dataset, Features
 from hydria.core.errors import DataError, listed
-from hydria.data.formats.files import name_below, raw_files, read_bytes
+from hydria.data.formats.files import PACKED, name_below, raw_files, read_bytes, read_text
 from hydria.data.normalise import SCALED
 from hydria.data.structures import Floats, Structures, pointers
 
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 # our name of a format → ASE's; ASE guesses the others from the file
 ASE_FORMATS = {"extxyz": "extxyz", "CIF": "cif", "POSCAR": "vasp"}
-# suffix → the standard module that unpacks such files
-PACKED = {".xz": "lzma", ".gz": "gzip", ".bz2": "bz2"}
 NODE_ALIASES = {"atomic_numbers": "numbers", "num_of_protons": "numbers"}
 GRAPH_ALIASES = {"total_energy": "energy"}
 # where extended XYZ says of what kind a frame is
@@ -77,9 +74,13 @@ def load_frames(file: Path, ase_format: str | None) -> list[Atoms]:
     """
     import ase.io
 
-    content = read_bytes(file)
+    if ase_format and file.suffix in PACKED:
+        # ASE seeks in a packed file, which unpacks it anew for every frame
+        source: Path | io.StringIO = io.StringIO(read_text(file))
+    else:
+        read_bytes(file)  # says what is wrong with a file that is not there, or empty
+        source = file
     try:
-        source = _unpacked(file, content) if ase_format else file
         frames = ase.io.read(source, index=":", format=ase_format)
     except Exception as err:  # ASE's readers raise whatever happens to them
         raise DataError(
@@ -91,14 +92,6 @@ def load_frames(file: Path, ase_format: str | None) -> list[Atoms]:
         if not len(frame):
             raise DataError(f"{file}#{index}: expected atoms, got none")
     return frames
-
-
-def _unpacked(file: Path, content: bytes) -> Path | io.StringIO:
-    """The text of a compressed file: ASE seeks in it, which unpacks it anew for every frame."""
-    packer = PACKED.get(file.suffix)
-    if packer is None:
-        return file
-    return io.StringIO(importlib.import_module(packer).decompress(content).decode("utf-8"))
 
 
 def to_structures(
