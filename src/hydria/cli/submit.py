@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +14,7 @@ from hydria.cli.job_options import Asked, takes_job_options
 from hydria.cli.job_scripts import Job, say_notes, write_jobs, write_script
 from hydria.core.errors import DeployError, Problem
 from hydria.deploy.checks.limits import number_of_jobs
+from hydria.deploy.plan import Plan
 from hydria.deploy.submit import UNKNOWN_ID, may_submit, run_folder, submit, submit_line
 
 app = typer.Typer(help="Render a job script and hand it to the scheduler.", rich_markup_mode=None)
@@ -58,7 +59,7 @@ def command(
         say_notes(written)
         before = before if one_by_one else ""
         for number in range(chain):
-            before = _hand_over(written, before, number, dry_run)
+            before = _hand_over([written.plan], written.file, dry_run, before, number)
 
 
 def _as_array(jobs: Sequence[Job], at_once: int, dry_run: bool) -> None:
@@ -69,18 +70,20 @@ def _as_array(jobs: Sequence[Job], at_once: int, dry_run: bool) -> None:
     text = array_script(plans, files, at_once)
     file = files[0].with_name(f"{plans[0].config.name}-array{files[0].suffix}")
     write_script(file, text)
-    _hand_over(replace(jobs[0], file=file), "", 0, dry_run)
+    _hand_over(plans, file, dry_run)
 
 
-def _hand_over(written: Job, after: str, number: int, dry_run: bool) -> str:
+def _hand_over(
+    plans: Sequence[Plan], file: Path, dry_run: bool, after: str = "", number: int = 0
+) -> str:
     """Submit one script; the id of the job. Ends the command where the scheduler refuses."""
-    plan, file = written.plan, written.file
     if dry_run:
-        print(submit_line(plan, file, after, number))
-        print(f"  run folder {run_folder(plan, os.environ) or plan.run_dir.value.text}")
+        print(submit_line(plans[0], file, after, number))
+        for plan in plans:
+            print(f"  run folder {run_folder(plan, os.environ) or plan.run_dir.value.text}")
         return UNKNOWN_ID
     print(f"{file}", flush=True)
-    handed = submit(plan, file, os.environ, after, number)
+    handed = submit(plans, file, os.environ, after, number)
     if handed.code or not handed.job_id:
         sys.stdout.flush()
         sys.exit(handed.code)

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,17 +58,23 @@ def submit_line(plan: Plan, script: Path, after: str = "", number: int = 0) -> s
 
 
 def submit(
-    plan: Plan, script: Path, environment: Mapping[str, str], after: str = "", number: int = 0
+    plans: Sequence[Plan],
+    script: Path,
+    environment: Mapping[str, str],
+    after: str = "",
+    number: int = 0,
 ) -> Handed:
     """Hand the script over; wait for it where there is no scheduler.
 
     Args:
+        plans: what the script does: one job, or the members of an array.
         after: the job that must have ended before.
         number: how many jobs have done a part of the same work before this one.
 
     Raises:
         DeployError: when the scheduler's command is not here.
     """
+    plan = plans[0]
     may_submit(plan)
     words = scheduler_of(plan.site.scheduler.kind).submit_words(str(script), after, number)
     if shutil.which(words[0]) is None:
@@ -82,7 +88,8 @@ def submit(
     if done.returncode or not done.stdout.split():
         return Handed(done.returncode)
     handed = Handed(0, done.stdout.split()[-1])
-    _record(plan, script, handed.job_id, shlex.join(words), environment)
+    for each in plans:
+        _record(each, script, handed.job_id, shlex.join(words), environment)
     return handed
 
 

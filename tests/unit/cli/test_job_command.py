@@ -286,11 +286,30 @@ def test_sweep_over_seeds_is_one_array(workplace: Path, monkeypatch: pytest.Monk
     assert text.count("--job-name") == 1
 
 
+def test_member_of_an_array_runs_its_own_script(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    put_on_path(workplace, "qsub", monkeypatch, "7[].katana", 0)
+    folders = ["--run-dir", str(workplace / "runs"), "--data", "data"]
+    words = ["--site", "katana", *SEEDS, "--array", "2", "--out", "a b", *folders]
+    assert hydria(*SUBMIT, *words) == 0
+    for seed in (1, 2, 3):
+        noted = (workplace / f"runs/seed-{seed}/job/submitted.jsonl").read_text()
+        assert json.loads(noted)["job_id"] == "7[].katana"
+    script = workplace / "a b/tiny-array.pbs"
+    assert "#PBS -J 0-2%2\n" in script.read_text()
+    (workplace / "a b/tiny-seed-2.pbs").write_text("echo second\n")
+    capfd.readouterr()
+    subprocess.run(["bash", script], env=os.environ | {"PBS_ARRAY_INDEX": "1"}, check=True)
+    assert capfd.readouterr().out == "second\n"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--site", "frontier", "--sweep", "nodes=1,2"], "--array: expected jobs that ask for the"),
-        (["--site", "katana", *SEEDS], "--array: expected a site with Slurm, got katana"),
+        (["--site", "tuolumne", *SEEDS], "expected a site with Slurm or PBS, got tuolumne: its"),
+        (["--site", "katana", "--sweep", "cpus=6"], "--array: expected several jobs, got one"),
         (["--site", "local", "--task", "predict", *SEEDS], "--sweep: expected nodes, gpus, cpus"),
     ],
 )

@@ -5,12 +5,28 @@ from __future__ import annotations
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from hydria.config.conditions import holds
 from hydria.deploy.plan import Plan
 
 Carried = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Array:
+    """How one scheduler starts many members of one job.
+
+    Attributes:
+        directive: with {last}, the number of the last member, and {at_once}.
+        index_variable: in which a member finds its number.
+        folder_variable: in which it finds the folder that the job was submitted from.
+    """
+
+    directive: str
+    index_variable: str
+    folder_variable: str
 
 
 class Scheduler(ABC):
@@ -33,6 +49,12 @@ class Scheduler(ABC):
     link_option: ClassVar[tuple[str, ...]] = ()
     """Options that tell a job that it goes on with the work of {number} others; where there are
     none, the number is the script's argument."""
+
+    array: ClassVar[Array | None] = None
+
+    @abstractmethod
+    def named(self, name: str) -> str:
+        """The directive that gives a job its name."""
 
     @abstractmethod
     def directives(self, plan: Plan) -> tuple[str, ...]:

@@ -31,11 +31,14 @@ class Flux(Scheduler):
     owned = frozenset(FLAGS) | FIXED
     after_option = ("--dependency=afterany:{id}",)
 
+    def named(self, name: str) -> str:
+        return f"--job-name={name}"
+
     def directives(self, plan: Plan) -> tuple[str, ...]:
         return tuple(self._lines(plan))
 
     def _lines(self, plan: Plan) -> Iterator[str]:
-        yield f"--job-name={plan.config.slug}"
+        yield self.named(plan.config.slug)
         if plan.account.value is not None:
             yield f"{BANK}={plan.account.value}"
         if plan.queue.value is not None:

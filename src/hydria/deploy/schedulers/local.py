@@ -15,6 +15,9 @@ class Local(Scheduler):
     submit_command = ("bash",)
     account_option = ""
 
+    def named(self, name: str) -> str:
+        return ""
+
     def directives(self, plan: Plan) -> tuple[str, ...]:
         return ()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from hydria.config.job import format_walltime, parse_memory, parse_walltime
 from hydria.deploy.plan import Plan
-from hydria.deploy.schedulers.base import Carried, Scheduler, only_set
+from hydria.deploy.schedulers.base import Array, Carried, Scheduler, only_set
 
 OPTIONS = {"-N": "name", "-A": "account", "-q": "queue", "-M": "mail"}
 FIXED = frozenset({"-j oe", "-m abe"})
@@ -33,11 +33,16 @@ class Pbs(Scheduler):
     after_option = ("-W", "depend=afterany:{id}")
     link_option = ("-v", "HYDRIA_RESTARTS={number}")
 
+    array = Array("-J 0-{last}%{at_once}", "PBS_ARRAY_INDEX", "PBS_O_WORKDIR")
+
+    def named(self, name: str) -> str:
+        return f"-N {_name(name)}"
+
     def directives(self, plan: Plan) -> tuple[str, ...]:
         return tuple(self._lines(plan))
 
     def _lines(self, plan: Plan) -> Iterator[str]:
-        yield f"-N {_name(plan)}"
+        yield self.named(plan.config.slug)
         if plan.account.value is not None:
             yield f"-A {plan.account.value}"
         if _names_queue(plan):
@@ -60,7 +65,7 @@ class Pbs(Scheduler):
         chunked = plan.site.select_style != "nodes"
         return only_set(
             {
-                "name": _name(plan),
+                "name": _name(plan.config.slug),
                 "account": plan.account.value,
                 "queue": plan.queue.value if _names_queue(plan) else None,
                 "mail": plan.mail.value,
@@ -143,7 +148,6 @@ def _names_queue(plan: Plan) -> bool:
     return plan.queue.value is not None and (plan.site.any_queue or not nameless)
 
 
-def _name(plan: Plan) -> str:
+def _name(name: str) -> str:
     """PBS wants a letter first."""
-    name = plan.config.slug
     return (name if name[0].isalpha() else f"j{name}")[:NAME_LENGTH]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from hydria.config.job import format_memory, format_walltime, parse_walltime
 from hydria.deploy.plan import Plan
-from hydria.deploy.schedulers.base import Carried, Scheduler, only_set
+from hydria.deploy.schedulers.base import Array, Carried, Scheduler, only_set
 
 # Flag → the value of a plan that it carries, and how its text is read.
 FLAGS: dict[str, tuple[str, Callable[[str], object]]] = {
@@ -40,11 +40,16 @@ class Slurm(Scheduler):
     owned = frozenset(FLAGS) | FIXED
     account_variable = "SLURM_JOB_ACCOUNT"
 
+    array = Array("--array=0-{last}%{at_once}", "SLURM_ARRAY_TASK_ID", "SLURM_SUBMIT_DIR")
+
+    def named(self, name: str) -> str:
+        return f"--job-name={name}"
+
     def directives(self, plan: Plan) -> tuple[str, ...]:
         return tuple(self._lines(plan))
 
     def _lines(self, plan: Plan) -> Iterator[str]:
-        yield f"--job-name={plan.config.slug}"
+        yield self.named(plan.config.slug)
         if plan.account.value is not None:
             yield f"--account={plan.account.value}"
         flag = _queue_flag(plan)
