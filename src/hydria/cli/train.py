@@ -18,6 +18,7 @@ from hydria.config import LoadedConfig, load_config
 from hydria.core import places
 from hydria.core.errors import HydriaError
 from hydria.runtime.launch import detect_ranks
+from hydria.runtime.memory import keep_freed_memory
 from hydria.runtime.mpi import start_mpi_first
 from hydria.runtime.status import read_status
 from hydria.train import run_folder
@@ -54,6 +55,7 @@ def command(
     --resume goes on from there.
     """
     start_mpi_first(os.environ)
+    keep_freed_memory(os.environ)  # before torch is there
     loaded = _load(config, overrides or [])
     folder = places.run_folder(loaded.name, run_dir)
     try:
