@@ -1,4 +1,4 @@
-"""Run folders as people name them on the command line."""
+"""Run folders, and potentials in them or in files, as people name them on the command line."""
 
 from __future__ import annotations
 
@@ -27,3 +27,16 @@ def find_run(text: str) -> Path:
     close = nearest(Path(text).name, known)
     hint = f"did you mean {str(RUNS / close)!r}?" if close else "hydria train makes one"
     raise HydriaError(f"{text}: expected a run folder, got nothing there. Hint: {hint}")
+
+
+def potential_source(text: str) -> Path:
+    """The file of an exported potential, or the run folder that `text` names."""
+    return Path(text) if Path(text).is_file() else find_run(text)
+
+
+def is_potential(text: str) -> bool:
+    """Whether `text` names an exported potential, or the run of one."""
+    from hydria.workloads.predict import config_of
+
+    source = potential_source(text)
+    return source.is_file() or config_of(source).is_potential

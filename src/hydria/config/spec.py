@@ -133,7 +133,7 @@ def _potential(config: RunConfig, summary: DataSummary) -> PotentialSpec:
                     )
                 ]
             )
-        energies = dict(given)
+        energies = {symbol: given[symbol] for symbol in fitted}
     else:
         energies = {symbol: fitted[symbol] * (given == "fit") for symbol in fitted}
     return PotentialSpec(

@@ -12,24 +12,18 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
-from hydria.config.run import RunConfig
-from hydria.config.spec import resolve
-from hydria.config.summary import DataSummary
-from hydria.core.errors import CheckpointError, HydriaError, LaunchError
+from hydria.core.errors import LaunchError
 from hydria.core.files import replace_atomically
 from hydria.data.loaders import BatchLoader
 from hydria.data.store import GraphStore
 from hydria.data.unseen import known_outputs, unseen_graphs
-from hydria.models import build_model
 from hydria.runtime.determinism import set_deterministic
 from hydria.runtime.environment import read_environment
 from hydria.runtime.launch import detect_ranks
 from hydria.runtime.process_group import choose_device, set_threads
-from hydria.train import checkpoint as checkpoints
-from hydria.train.checkpoint import Checkpoint
 from hydria.train.step import DTYPES
-from hydria.workloads.predict import config_of, find_checkpoint
 from hydria.workloads.property.results import Collector, HeadTable, score, write_predictions
+from hydria.workloads.trained import Trained, load_trained
 
 
 @dataclass(frozen=True)
@@ -76,51 +70,30 @@ def predict_unseen(
     ranks, environment = detect_ranks(env), read_environment(env)
     if ranks.world_size > 1:
         raise LaunchError(f"--input: expected one process, got {ranks.world_size} ranks")
-    config, summary = config_of(run_dir), _summary_of(run_dir)
-    found = find_checkpoint(run_dir, checkpoint)
-    store, names = unseen_graphs(files, config, summary, data_root)
+    trained = load_trained(run_dir, checkpoint)
+    config = trained.config
+    store, names = unseen_graphs(files, config, trained.summary, data_root)
     device = choose_device(ranks, environment)
     set_threads(ranks, env)
     set_deterministic(config.neural_network.training.deterministic, device)
     units = _units_of(run_dir)
     tables = [
         replace(table, unit=units.get(table.name, table.unit))
-        for table in _evaluate(store, config, summary, found, device)
+        for table in _evaluate(store, trained, device)
     ]
     path = out or run_dir / "predictions" / f"{files[0].stem}.parquet"
     write_predictions(path, tables, store)
     _add_names(path, names)
     known = known_outputs(store, config)
     results = {table.name: score(table) for table in tables if table.name in known}
-    return Unseen(names, tables, {"heads": results} if results else {}, path, found.path)
+    return Unseen(names, tables, {"heads": results} if results else {}, path, trained.checkpoint)
 
 
-def _summary_of(run_dir: Path) -> DataSummary:
-    try:
-        return DataSummary.model_validate_json((run_dir / "summary.json").read_bytes())
-    except (OSError, ValueError) as err:
-        raise HydriaError(f"{run_dir / 'summary.json'}: cannot be read: {err}") from err
-
-
-def _evaluate(
-    store: GraphStore,
-    config: RunConfig,
-    summary: DataSummary,
-    found: Checkpoint,
-    device: torch.device,
-) -> list[HeadTable]:
-    spec = resolve(config, summary)
-    state = checkpoints.load(found)
-    if state["facts"] != spec.model_dump(mode="json"):
-        raise CheckpointError(
-            f"{found.path}: expected weights of the model in config.json, got others"
-        )
-    model = build_model(spec).to(device)
-    model.load_state_dict(state["model"])
-    model.eval()
+def _evaluate(store: GraphStore, trained: Trained, device: torch.device) -> list[HeadTable]:
+    config, model = trained.config, trained.model.to(device)
     training = config.neural_network.training
     size = training.global_batch_size or training.batch_size
-    collector = Collector(spec.heads)
+    collector = Collector(trained.spec.heads)
     load = BatchLoader(store, device=device, dtype=DTYPES[training.precision])
     chunks = np.array_split(np.arange(len(store)), -(-len(store) // size))
     half = torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bf16")
