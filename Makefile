@@ -34,8 +34,8 @@ run: $(INSTALLED) ## train CONFIG=lsms here, through SITE=local, and show the re
 job: $(INSTALLED) ## render a job script: SITE= CONFIG= [NODES= WALLTIME= ACCOUNT= … SET='key=value']
 	@$(HYDRIA) job --site $(SITE) --config $(CONFIG) $(JOB_OPTIONS)
 
-submit: $(INSTALLED) ## the same, then hand it to the scheduler
-	@$(HYDRIA) submit --site $(SITE) --config $(CONFIG) $(JOB_OPTIONS)
+submit: $(INSTALLED) ## the same, then hand it to the scheduler; DRY_RUN=1 only prints the command
+	@$(HYDRIA) submit --site $(SITE) --config $(CONFIG) $(JOB_OPTIONS) $(if $(DRY_RUN),--dry-run)
 
 image: $(INSTALLED) ## build the image of STACK=cpu: [FORMAT=sif|docker] [BASE=…] [OUT=…]
 	$(HYDRIA) image build $(STACK) --format $(FORMAT) $(if $(BASE),--base '$(BASE)') $(if $(OUT),--output '$(OUT)')

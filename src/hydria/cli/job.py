@@ -35,8 +35,7 @@ def job(
     ~/.config/hydria.yaml and the site's defaults, in that order.
     """
     jobs = write_jobs(asked)
-    for written in jobs:
-        say_notes(written)
+    say_notes(jobs)
     if lint:
         from hydria.cli.job_lint import lint as shellcheck
 

@@ -15,6 +15,7 @@ from hydria.config.not_yet import not_yet
 from hydria.core.errors import ConfigError, DeployError, Problem
 from hydria.core.files import write_text_atomic
 from hydria.deploy.checks import judge, judge_script, refuse
+from hydria.deploy.cost import costs
 from hydria.deploy.plan import Plan
 from hydria.deploy.planner import make_plan
 from hydria.deploy.render import account_note, missing_account, render
@@ -130,9 +131,9 @@ def write_script(file: Path, text: str) -> None:
         raise DeployError([Problem("--out", f"cannot write {file}: {reason}")]) from err
 
 
-def say_notes(job: Job) -> None:
-    """Notes go to stderr, so that stdout can be read by programs."""
-    for note in job.notes:
+def say_notes(jobs: Sequence[Job]) -> None:
+    """Each note once, to stderr, so that stdout can be read by programs."""
+    for note in dict.fromkeys(note for job in jobs for note in job.notes):
         print(f"hydria: {note}", file=sys.stderr)
 
 
@@ -141,4 +142,5 @@ def tree_of(job: Job) -> dict[str, Any]:
     from hydria.deploy.plan import as_json
 
     directives = scheduler_of(job.plan.site.scheduler.kind).directives(job.plan)
-    return as_json(job.plan, directives) | {"script": str(job.file)}
+    more = {"costs": [vars(cost) for cost in costs(job.plan)], "script": str(job.file)}
+    return as_json(job.plan, directives) | more

@@ -49,6 +49,7 @@ def command(
                 f"expected no chain on {written.plan.site.name}, where jobs go on by themselves"
             )
             raise DeployError([Problem("--chain", message)])
+    say_notes(jobs)
     if array is not None:
         _as_array(jobs, array, dry_run)
         return
@@ -56,7 +57,6 @@ def command(
         print(f"hydria: {finding}", file=sys.stderr)
     before = ""
     for written in jobs:
-        say_notes(written)
         before = before if one_by_one else ""
         for number in range(chain):
             before = _hand_over([written.plan], written.file, dry_run, before, number)

@@ -131,6 +131,14 @@ def test_job_explains_itself_and_its_cost(capsys: pytest.CaptureFixture[str]) ->
     assert "cost at most       3 node-hours" in said
     assert "one rank per GPU [plan]" in said
     assert "script  jobs/rendered/frontier/tiny.slurm" in said
+    job("--json", "--nodes", "2", "--walltime", "90m")
+    (cost,) = json.loads(capsys.readouterr().out)["costs"]
+    assert (cost["amount"], cost["unit"]) == (3, "node-hours")
+
+
+def test_note_about_all_jobs_of_a_sweep_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    job("--sweep", "nodes=1,2", "--account", "a")
+    assert capsys.readouterr().err.count("facts that sources contradict") == 1
 
 
 def test_own_script_needs_no_config(workplace: Path) -> None:
