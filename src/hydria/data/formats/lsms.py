@@ -92,12 +92,14 @@ def _structures(
         pos=np.ascontiguousarray(table.atoms[:, 1 : 1 + len(POSITION)]),
         node=node,
         graph=_split(table.header, dataset.graph_features),
-        units=_units(dataset.graph_features, GRAPH_UNITS)
-        | _units(dataset.node_features, NODE_UNITS),
+        units=_units(dataset, dataset.graph_features, GRAPH_UNITS)
+        | _units(dataset, dataset.node_features, NODE_UNITS),
     )
 
 
-def _units(features: Features, by_column: dict[int, str]) -> dict[str, str]:
+def _units(dataset: Dataset, features: Features, by_column: dict[int, str]) -> dict[str, str]:
+    if dataset.format != "LSMS":  # the same text, but whatever its author put there
+        return {}
     return {
         name: by_column[first]
         for name, first in zip(features.name, features.column_index, strict=True)
