@@ -29,8 +29,6 @@ class Chunk(NamedTuple):
 
     places: slice
     """Where they are in `OuterSums.nodes`."""
-    rows: slice
-    """Where their edges are in `OuterSums.by_degree`."""
     edges: Tensor
     """(n · degree,) int64, their edges, node by node."""
     shape: tuple[int, int]
@@ -67,9 +65,9 @@ class OuterSums:
             on_cpu = self.nodes.device.type == "cpu"
             step = max(1, CHUNK_SIZE // max(1, degree * width)) if on_cpu else max(1, size)
             for count in (min(step, size - done) for done in range(0, size, step)):
-                rows = slice(edge, edge + count * degree)
-                yield Chunk(slice(node, node + count), rows, self.by_degree[rows], (count, degree))
-                node, edge = node + count, rows.stop
+                edges = self.by_degree[edge : edge + count * degree]
+                yield Chunk(slice(node, node + count), edges, (count, degree))
+                node, edge = node + count, edge + count * degree
 
     def of_edges(self, left: Tensor, right: Tensor) -> Tensor:
         """``Σ_e a_e ⊗ b_e`` of (E, K) and (E, C): (N, K, C)."""
@@ -101,7 +99,7 @@ class _Sum(torch.autograd.Function):
         ctx.save_for_backward(left, right)
         width, channels = left.shape[1], right.shape[1]
         total = left.new_empty(sums.edges.num_nodes, width, channels)
-        for places, _, edges, shape in sums.chunks(channels):
+        for places, edges, shape in sums.chunks(channels):
             a = left.index_select(0, edges).view(*shape, width)
             b = right.index_select(0, sums.rows(edges, at_source)).view(*shape, channels)
             torch.bmm(a.mT, b, out=total[places])
@@ -128,7 +126,7 @@ class _Left(torch.autograd.Function):
         width, channels = form.shape[1:]
         left = form.new_empty(len(sums.edges.source), width)
         form = form.index_select(0, sums.nodes)
-        for places, _, edges, shape in sums.chunks(channels):
+        for places, edges, shape in sums.chunks(channels):
             b = right.index_select(0, sums.rows(edges, at_source)).view(*shape, channels)
             left.index_copy_(0, edges, torch.bmm(b, form[places].mT).view(-1, width))
         return left
@@ -156,7 +154,7 @@ class _Right(torch.autograd.Function):
         width, channels = form.shape[1:]
         right = torch.zeros_like(like)
         form = form.index_select(0, sums.nodes)
-        for places, _, edges, shape in sums.chunks(channels):
+        for places, edges, shape in sums.chunks(channels):
             a = left.index_select(0, edges).view(*shape, width)
             part = torch.bmm(a, form[places]).view(-1, channels)
             right.index_add_(0, sums.rows(edges, at_source), part)

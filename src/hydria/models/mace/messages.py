@@ -5,10 +5,9 @@ component of the harmonics and a component of the source's features, weighted pe
 by the last layer of a radial network, and summed over the edges into i. Couplings are applied to
 the sums, at the nodes.
 
-The products are the largest array of MACE (edges × paths · components × channels). On a CPU they
-are made for a few nodes at a time, stay in the cache, and are made again for the derivatives. The
-weights (edges × paths × channels), which cost most of the work, are kept there for the backward
-pass.
+The weights are the largest array of MACE (edges × paths × channels), and so are the products. On
+a CPU both are made for a few nodes at a time, stay in the cache, and are made again for the
+derivatives.
 """
 
 from __future__ import annotations
@@ -108,12 +107,7 @@ class _Derivative(torch.autograd.Function):
         like = factors[place]
         make = like.new_empty if place in OF_EDGES else like.new_zeros
         result = make(like.shape)
-        # reading them again takes a fifth of the time of making them, on a CPU
-        keeps = place == FORM and like.device.type == "cpu" and any(ctx.needs_input_grad)
-        ctx.weights = _empty_weights(factors) if keeps else None
         for work in _works(products, sums, factors, arrange=place != FORM):
-            if ctx.weights is not None:
-                work.make_weights(ctx.weights)
             KERNELS[place](work, result)
         return result.index_select(0, sums.position) if place == FORM else result
 
@@ -122,8 +116,7 @@ class _Derivative(torch.autograd.Function):
         factors = list(ctx.saved_tensors)
         factors[ctx.place] = grads[0]
         needed = [n != ctx.place and ctx.needs_input_grad[3 + n] for n in range(5)]
-        found = _derivatives(ctx.products, ctx.sums, needed, factors, ctx.weights)
-        return None, None, None, *found
+        return None, None, None, *_derivatives(ctx.products, ctx.sums, needed, factors)
 
 
 class _Three(torch.autograd.Function):
@@ -131,15 +124,13 @@ class _Three(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, products: Products, sums: OuterSums, weights: Tensor | None, *factors: Tensor
+        ctx: Any, products: Products, sums: OuterSums, *factors: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         ctx.products, ctx.sums = products, sums
         ctx.save_for_backward(*factors)
         features, matrix = torch.zeros_like(factors[0]), torch.zeros_like(factors[2])
         hidden = torch.empty_like(factors[1])
         for work in _works(products, sums, factors):
-            if weights is not None:
-                work.read_weights(weights)
             work.to_three(features, hidden, matrix)
         return features, hidden, matrix
 
@@ -149,38 +140,26 @@ class _Three(torch.autograd.Function):
         for place, grad in enumerate(grads):
             factors = list(ctx.saved_tensors)
             factors[place] = grad
-            needed = [n != place and ctx.needs_input_grad[3 + n] for n in range(5)]
+            needed = [n != place and ctx.needs_input_grad[2 + n] for n in range(5)]
             parts = _derivatives(ctx.products, ctx.sums, needed, factors)
             total = [
                 a if b is None else b if a is None else a + b
                 for a, b in zip(total, parts, strict=True)
             ]
-        return None, None, None, *total
+        return None, None, *total
 
 
 def _derivatives(
-    products: Products,
-    sums: OuterSums,
-    needed: Sequence[bool],
-    factors: Sequence[Tensor],
-    weights: Tensor | None = None,
+    products: Products, sums: OuterSums, needed: Sequence[bool], factors: Sequence[Tensor]
 ) -> list[Tensor | None]:
-    """The derivatives with respect to those of the five factors that are needed.
-
-    `weights` are those of hidden layer and matrix, where they have been kept.
-    """
+    """The derivatives with respect to those of the five factors that are needed."""
     found: list[Tensor | None] = [None] * 5
     if all(needed[:3]):
-        found[:3] = _Three.apply(products, sums, weights, *factors)  # type: ignore[no-untyped-call]
+        found[:3] = _Three.apply(products, sums, *factors)  # type: ignore[no-untyped-call]
     for place in range(5):
         if needed[place] and found[place] is None:
             found[place] = applied(_Derivative, products, sums, place, *factors)
     return found
-
-
-def _empty_weights(factors: Sequence[Tensor]) -> Tensor:
-    """(E, paths · C), for the edges in the order of their chunks."""
-    return factors[HIDDEN].new_empty(len(factors[HIDDEN]), factors[MATRIX].shape[1])
 
 
 def _works(
@@ -218,18 +197,7 @@ class _Work:
     @cached_property
     def weights(self) -> Tensor:
         """(edges, paths, C)."""
-        return self._by_path(self.hidden @ self.factors[MATRIX])
-
-    def make_weights(self, kept: Tensor) -> None:
-        """Make the weights in (E, paths · C), where they stay."""
-        here = kept[self.chunk.rows]
-        self.weights = self._by_path(torch.mm(self.hidden, self.factors[MATRIX], out=here))
-
-    def read_weights(self, kept: Tensor) -> None:
-        """Take the weights that `make_weights` has made."""
-        self.weights = self._by_path(kept[self.chunk.rows])
-
-    def _by_path(self, weights: Tensor) -> Tensor:
+        weights = self.hidden @ self.factors[MATRIX]
         return weights.view(len(weights), self.num_paths, self.features.shape[2])
 
     @cached_property
