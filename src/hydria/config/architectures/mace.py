@@ -28,5 +28,7 @@ class MACE(Architecture):
     """Transform of the distances before the radial basis."""
     envelope_exponent: Count = 5
     """Exponent of the smooth cutoff."""
+    enable_cueq: bool = False
+    """On NVIDIA GPUs, let cuEquivariance sum messages and products."""
     avg_num_neighbors: Positive | None = None
     """Normalisation of the messages; measured from the data when left out."""

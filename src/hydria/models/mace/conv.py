@@ -67,20 +67,20 @@ class MACEConv(nn.Module):
     Source: Batatia et al. 2022, arXiv:2206.07697.
     """
 
-    def __init__(self, sizes: Sizes, correlation: int, avg_num_neighbors: float) -> None:
+    def __init__(self, sizes: Sizes, messages: Messages, product: ProductBasis) -> None:
         """Make the layer.
 
         Args:
             sizes: channels and degrees.
-            correlation: factors of the longest products.
-            avg_num_neighbors: the messages are divided by it.
+            messages: A, of these sizes.
+            product: B, of as many channels.
         """
         super().__init__()
         self.sizes = sizes
         width = sizes.hidden_dim
-        self.messages = Messages(sizes, avg_num_neighbors)
+        self.messages = messages
         self.skip = Mixing(min(sizes.in_lmax, sizes.out_lmax), sizes.in_dim, width)
-        self.product = ProductBasis(sizes.edge_lmax, sizes.out_lmax, correlation, width)
+        self.product = product
         self.mix = Mixing(sizes.out_lmax, width, width)
         self.last = Mixing(sizes.out_lmax, width, sizes.out_dim)
 
@@ -132,20 +132,28 @@ class Messages(nn.Module):
         matrix = self.radial * self.scale_of_weights
         if self.edge_dim:
             hidden, matrix = self._along_scalars(hidden, matrix, edges)
-        summed = self.products.summed(
-            self.up(features), hidden, matrix, around.harmonics, around.sums
-        )  # (N, rows, C)
-        return torch.cat([self._coupled(d, summed) for d in range(len(self.mix))], dim=1)
+        coupled = self.coupled(self.up(features), hidden, matrix, around)
+        mixed = [
+            part @ (weight * (len(weight) ** -0.5 * self.scale))
+            for part, weight in zip(coupled, self.mix, strict=True)
+        ]
+        return torch.cat(mixed, dim=1)
 
-    def _coupled(self, degree: int, summed: Tensor) -> Tensor:
-        """(N, 2·degree+1, hidden_dim)."""
+    def coupled(
+        self, features: Tensor, hidden: Tensor, matrix: Tensor, around: Surroundings
+    ) -> list[Tensor]:
+        """For each degree, (N, 2·degree+1, paths · C)."""
+        summed = self.products.summed(
+            features, hidden, matrix, around.harmonics, around.sums
+        )  # (N, rows, C)
+        return [self._of_degree(degree, summed) for degree in range(len(self.mix))]
+
+    def _of_degree(self, degree: int, summed: Tensor) -> Tensor:
         coefficients = self.get_buffer(f"couplings_{degree}")  # (paths, 2l+1, rows)
-        weight = self.mix[degree] * (len(self.mix[degree]) ** -0.5 * self.scale)
         num_paths, components, _ = coefficients.shape
         coupled = coefficients.flatten(0, 1) @ summed  # (N, paths · (2l+1), C)
-        coupled = coupled.view(-1, num_paths, components, self.channels).transpose(1, 2)
-        mixed: Tensor = coupled.flatten(2) @ weight
-        return mixed
+        coupled = coupled.view(-1, num_paths, components, self.channels)
+        return coupled.transpose(1, 2).flatten(2)
 
     @property
     def scale_of_weights(self) -> float:

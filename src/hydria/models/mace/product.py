@@ -80,7 +80,13 @@ class ProductBasis(nn.Module):
         couplings = self.get_buffer(f"couplings_{degree}")
         coupled = couplings.flatten(0, 1) @ joined
         coupled = coupled.view(-1, *couplings.shape[:2], joined.shape[2])  # (N, 2l+1, ranks, C)
-        weights = torch.cat(
+        weights = self.mixed(degree).index_select(0, elements)
+        weighted: Tensor = coupled * weights.unsqueeze(1)
+        return weighted.sum(2)
+
+    def mixed(self, degree: int) -> Tensor:
+        """(elements, ranks, C) weights of the independent couplings to a degree."""
+        return torch.cat(
             [
                 torch.einsum(
                     "rk,zkc->zrc",
@@ -91,5 +97,3 @@ class ProductBasis(nn.Module):
             ],
             dim=1,
         )
-        weighted: Tensor = coupled * weights.index_select(0, elements).unsqueeze(1)
-        return weighted.sum(2)

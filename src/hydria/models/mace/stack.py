@@ -13,9 +13,9 @@ from hydria.config.architectures.mace import MACE
 from hydria.config.spec import ModelSpec
 from hydria.core.errors import ConfigError, DataError, Problem
 from hydria.models.base import MessagePassingStack, required_cutoff
-from hydria.models.mace.conv import MACEConv, Sizes, Surroundings
+from hydria.models.mace.conv import MACEConv, Messages, Sizes, Surroundings
 from hydria.models.mace.outputs import MACEOutputs
-from hydria.models.mace.product import NUM_ELEMENTS
+from hydria.models.mace.product import NUM_ELEMENTS, ProductBasis
 from hydria.models.mace.radial import RadialEmbedding
 from hydria.models.outputs import Outputs
 from hydria.models.state import Encoded, NodeState
@@ -108,7 +108,20 @@ class MACEStack(MessagePassingStack):
             edge_dim=self.edge_dim,
         )
         measured = self.spec.avg_num_neighbors or 1.0  # no edges at all: nothing to divide
-        return MACEConv(sizes, correlation, options.avg_num_neighbors or measured)
+        messages, product = self._sums()
+        return MACEConv(
+            sizes,
+            messages(sizes, options.avg_num_neighbors or measured),
+            product(sizes.edge_lmax, sizes.out_lmax, correlation, sizes.hidden_dim),
+        )
+
+    def _sums(self) -> tuple[type[Messages], type[ProductBasis]]:
+        """What computes messages and products; cuEquivariance where there is an NVIDIA GPU."""
+        if not (self.options.enable_cueq and torch.cuda.is_available()):
+            return Messages, ProductBasis
+        from hydria.models.mace.fused import FusedMessages, FusedProductBasis
+
+        return FusedMessages, FusedProductBasis
 
     def correlations(self) -> tuple[int, ...]:
         """The order of correlation of each layer."""
