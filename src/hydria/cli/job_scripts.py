@@ -77,8 +77,7 @@ def write_job(asked: Asked, label: str = "") -> Job:
     findings = refuse(judge(plan))
     script = render(plan)
     findings += refuse(judge_script(plan, script))
-    kind = f"-{task.kind}" if task.kind in {"prepare", "predict"} else ""
-    name = f"{plan.config.slug}{kind}.{script.extension}"
+    name = f"{plan.stem}.{script.extension}"
     folder = asked.out if label and asked.out else RENDERED / plan.site.name
     file = asked.out if asked.out and not label else folder / name
     write_script(file, script.text)

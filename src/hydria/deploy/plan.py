@@ -124,6 +124,12 @@ class Plan:
     def ranks(self) -> int:
         return self.nodes.value * self.ranks_per_node.value
 
+    @property
+    def stem(self) -> str:
+        """The name of the script's file: other work on a config leaves its training's alone."""
+        same = self.task.trains or self.task.script or self.task.kind == self.config.slug
+        return self.config.slug if same else f"{self.config.slug}-{self.task.kind}"
+
     def conditions(self) -> dict[str, object]:
         """What the site file's conditions may ask about."""
         return conditions(

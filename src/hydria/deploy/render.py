@@ -247,7 +247,8 @@ def _wrapped(text: str) -> list[str]:
 
 
 def shape_of(plan: Plan) -> str:
-    cores = "" if plan.cores_per_rank.value is None else f" x {plan.cores_per_rank.value} cores"
+    count = plan.cores_per_rank.value
+    cores = "" if count is None else f" x {_many(count, 'core')}"
     gpus = " + 1 GPU each" if plan.gpus_per_node.value else ""
     nodes, ranks = _many(plan.nodes.value, "node"), _many(plan.ranks_per_node.value, "rank")
     return f"{nodes} x {ranks}{cores}{gpus}"
@@ -276,7 +277,9 @@ def header_notes(plan: Plan, scheduler: Scheduler) -> Iterator[str]:
     yield from plan.site.notes
     if plan.queue_row is not None and plan.queue_row.note:
         yield f"Queue {plan.queue_row.name}: {plan.queue_row.note}."
-    if plan.site.restart.signal != "none" and not plan.requeues.value:
+    if plan.site.restart.signal != "none" and not plan.task.trains:
+        yield f"{plan.lead_s.value} s before the walltime ends what runs gets SIGTERM."
+    elif plan.site.restart.signal != "none" and not plan.requeues.value:
         yield (
             f"{plan.lead_s.value} s before the walltime ends the trainer writes a checkpoint. "
             f"{plan.requeues.reason[0].upper()}{plan.requeues.reason[1:]}."

@@ -1,6 +1,6 @@
 #!/bin/bash
 # hydria 0.1.0 job: lsms on local (this machine)
-# 1 node x 2 ranks x 1 cores, no time limit
+# 1 node x 2 ranks x 1 core, no time limit
 #
 # site      local, sha256 a8221bba99806063, facts of 2026-11-20
 # config    lsms, sha256 3add868afcf80da0 (in this script)

@@ -47,6 +47,14 @@ def test_doctor_is_given_the_plan_that_the_script_carries() -> None:
     assert "run_step preflight" not in text
 
 
+@pytest.mark.parametrize("kind", ["prepare", "predict", "doctor"])
+def test_other_work_has_a_file_of_its_own_and_no_checkpoint(kind: str) -> None:
+    text = render(plan_for("frontier", account="a", task=make_task(kind, None, ()))).text
+    assert f"# submit    sbatch small-{kind}.slurm\n" in text
+    assert "# 300 s before the walltime ends what runs gets SIGTERM.\n" in text
+    assert "checkpoint" not in text.partition("set -euo")[0]
+
+
 def test_ranks_may_be_fewer_than_cores() -> None:
     plan = plan_for("frontier", cpus=56, ranks=8, gpus=0, account="a")
     assert (plan.ranks_per_node.value, plan.cores_per_rank.value) == (8, 7)

@@ -102,7 +102,7 @@ class Scheduler(ABC):
         account = ""
         if plan.account.value is None and plan.site.account_required.value:
             account = f" {self.account_option} YOUR_PROJECT"
-        file = shlex.quote(file) if file else f"{plan.config.slug}.{self.extension}"
+        file = shlex.quote(file) if file else f"{plan.stem}.{self.extension}"
         return f"{' '.join(self.submit_command)}{account} {file}"
 
 
