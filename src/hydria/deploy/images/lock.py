@@ -1,17 +1,17 @@
-"""Pin what a stack installs: pip resolves for the platform, `requirements.txt` keeps the answer."""
+"""Pin what a stack installs: uv resolves for the platform, `requirements.txt` keeps the answer."""
 
 from __future__ import annotations
 
-import json
+import os
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
-from hydria.core.errors import DeployError
+from hydria.core.errors import DeployError, MissingExtraError
+from hydria.deploy.images.pip_settings import pip_options
 from hydria.deploy.images.stack import Architecture, Stack
 
 # Wheels for this glibc and older ones are taken; the oldest base (Ubuntu 22.04) has 2.35.
@@ -20,7 +20,7 @@ NEWEST_GLIBC = 34
 OF_TORCH = re.compile(r"torch|(pytorch-)?triton.*|nvidia-.*|cuda-.*|intel-.*")
 HEADER = """\
 # What the image installs beside its base, exactly; `make containers-lock` renews it.
-# Resolved with pip for Python {python} on {architectures}, around torch {torch} from {origin}.
+# Resolved with uv for Python {python} on {architectures}, around torch {torch} from {origin}.
 """
 TIMEOUT_S = 600
 
@@ -40,20 +40,19 @@ def wanted(stack: Stack) -> list[str]:
 def resolve(
     stack: Stack, architecture: Architecture, constraints: Path | None = None
 ) -> dict[str, str]:
-    """Name → version of all that pip would install there; DeployError says what pip found wrong."""
-    absent = {entry.package for entry in stack.missing if entry.architecture == architecture}
-    needs = [line for line in wanted(stack) if _name(line) not in absent]
-    pinned = _constraints(stack, constraints)
+    """Name → version of all that pip would install there; DeployError says why nothing fits."""
+    without = stack.without_wheel(architecture)
+    needs = [line for line in wanted(stack) if _name(line) not in without]
     with tempfile.TemporaryDirectory() as folder:
-        limits = Path(folder) / "constraints.txt"
-        limits.write_text("\n".join(pinned) + "\n", encoding="utf-8")
-        report = _ask_pip(
-            [*_platform(stack.python.version, architecture), "-c", str(limits), *needs], folder
-        )
-    return {
-        item["metadata"]["name"].lower().replace("_", "-"): _public(item["metadata"]["version"])
-        for item in report["install"]
-    }
+        files = {"needs.in": needs, "constraints.txt": _constraints(stack, constraints)}
+        for name, lines in files.items():
+            Path(folder, name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        platform = [
+            f"--python-version={stack.python.version}",
+            f"--python-platform={architecture}-manylinux_2_{NEWEST_GLIBC}",
+        ]
+        said = _compile([*platform, "--constraints=constraints.txt", "needs.in"], folder)
+    return {name: _public(version) for name, version in _split(said.splitlines())}
 
 
 def _constraints(stack: Stack, constraints: Path | None) -> list[str]:
@@ -62,28 +61,43 @@ def _constraints(stack: Stack, constraints: Path | None) -> list[str]:
     return [line for line in lines if line.strip() and not line.startswith(("#", "torch=="))]
 
 
-def _ask_pip(arguments: list[str], folder: str) -> dict[str, list[dict[str, dict[str, str]]]]:
-    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "-q"]
-    command += ["--target", f"{folder}/none", "--report", f"{folder}/report.json", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+def _compile(arguments: list[str], folder: str) -> str:
+    """`name==version` lines; only metadata is fetched, from the indexes that pip here uses."""
+    try:
+        from uv import find_uv_bin
+    except ModuleNotFoundError as err:
+        raise MissingExtraError("images", "uv") from err
+    settings = pip_options()
+    indexes = [
+        f"--{option}={address}"
+        for option in ("index-url", "extra-index-url")
+        for address in settings.get(option, "").split()
+        if address.startswith("http")
+    ]
+    certificates = {"SSL_CERT_FILE": settings["cert"]} if "cert" in settings else {}
+    command = [find_uv_bin(), "pip", "compile", "--quiet", "--no-config", "--no-header"]
+    try:
+        done = subprocess.run(
+            [*command, "--no-annotate", "--only-binary=:all:", *indexes, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            env=os.environ | certificates,
+            cwd=folder,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as err:
+        raise DeployError(
+            f"the package index did not answer within {TIMEOUT_S} s. Hint: try again later"
+        ) from err
     if done.returncode:
-        raise DeployError(f"pip could not resolve:\n{done.stderr.strip()}")
-    report: dict[str, list[dict[str, dict[str, str]]]] = json.loads(
-        Path(folder, "report.json").read_text(encoding="utf-8")
-    )
-    return report
-
-
-def _platform(python: str, architecture: Architecture) -> list[str]:
-    tags = [f"manylinux_2_{minor}_{architecture}" for minor in range(NEWEST_GLIBC, 4, -1)]
-    tags += [f"manylinux2014_{architecture}", f"linux_{architecture}"]
-    options = ["--only-binary=:all:", "--implementation=cp", f"--python-version={python}"]
-    return options + [f"--platform={tag}" for tag in tags]
+        raise DeployError(f"no versions fit together:\n{done.stderr.strip()}")
+    return done.stdout
 
 
 def locked_text(stack: Stack, resolved: dict[Architecture, dict[str, str]]) -> str:
     """The text of `requirements.txt`; what one architecture lacks carries a marker."""
-    lines = [_pin(name, resolved) for name in sorted(_kept(stack, resolved))]
+    lines = [_pin(name, resolved, stack) for name in sorted(_kept(stack, resolved))]
     header = HEADER.format(
         python=stack.python.version,
         architectures=" and ".join(resolved),
@@ -99,12 +113,12 @@ def _kept(stack: Stack, resolved: dict[Architecture, dict[str, str]]) -> set[str
     return {name for name in names if name in own or not OF_TORCH.fullmatch(name)}
 
 
-def _pin(name: str, resolved: dict[Architecture, dict[str, str]]) -> str:
+def _pin(name: str, resolved: dict[Architecture, dict[str, str]], stack: Stack) -> str:
     versions = {arch: found[name] for arch, found in resolved.items() if name in found}
     if len(set(versions.values())) != 1:
         raise DeployError(f"{name}: expected one version on all architectures, got {versions}")
     pin = f"{name}=={next(iter(versions.values()))}"
-    if len(versions) == len(resolved):
+    if all(arch in versions or name not in stack.absent(arch) for arch in resolved):
         return pin
     (only,) = versions
     return f'{pin} ; platform_machine == "{only}"'

@@ -98,10 +98,13 @@ def _python(stack: Stack) -> Iterator[Step]:
         "an environment of its own",
         (f"{stack.python.executable} -m venv {stack.prefix}", *see_base),
     )
+    if stack.compiled:
+        mpi = f"{stack.mpi.package}=={stack.mpi.version}"
+        yield Step("what is compiled below is compiled against this MPI", (f"{pip} {mpi}",))
     yield Step(
         "what hydria[train] needs, pinned; constraints of the base hold for the base only",
         (
-            f"{pip} \\\n"
+            f"{_compile(stack)}{pip} \\\n"
             '    ${TORCH_INDEX_URL:+--extra-index-url "$TORCH_INDEX_URL"} \\\n'
             f"    -r {BUILD_DIR}/requirements.txt",
         ),
@@ -110,6 +113,18 @@ def _python(stack: Stack) -> Iterator[Step]:
         "hydria and HydraGNN's import names",
         (f"{pip} {BUILD_DIR}/{WHEELS}/*.whl",),
     )
+
+
+def _compile(stack: Stack) -> str:
+    """Variables by which pip compiles what this stack wants compiled."""
+    if not stack.compiled:
+        return ""
+    names = ",".join(entry.package for entry in stack.compiled)
+    tools = (("C", "mpicc"), ("CXX", "mpicxx"))
+    settings = [f"MPI_{language}_COMPILER={stack.prefix}/bin/{tool}" for language, tool in tools]
+    settings += [setting for entry in stack.compiled for setting in entry.cmake]
+    options = " ".join(f"-D{setting}" for setting in settings)
+    return f"PIP_NO_BINARY={names} CMAKE_ARGS='{options}' \\\n"
 
 
 def _see_base(stack: Stack) -> tuple[str, str]:
@@ -130,8 +145,8 @@ def _caches(stack: Stack) -> Step:
     names = ", ".join(f"('{cache.name}', '{cache.folder}')" for cache in stack.caches)
     line = (
         "import os; "
-        "top = os.path.join(os.environ.get('TMPDIR') or '/tmp', 'hydria-%d' % os.getuid()); "
-        f"[os.environ.setdefault(name, os.path.join(top, folder)) for name, folder in ({names})]"
+        "[os.environ.setdefault(name, os.path.join(os.environ.get('TMPDIR') or '/tmp', "
+        f"'hydria-%d' % os.getuid(), folder)) for name, folder in ({names})]"
     )
     return Step(
         "caches go where the user may write, and belong to one user",

@@ -109,6 +109,16 @@ class Missing(Part):
     why: Text
 
 
+class FromSource(Part):
+    """A package that stacks for some accelerators compile, against the image's MPI."""
+
+    package: Word
+    accelerators: tuple[Accelerator, ...]
+    cmake: tuple[Word, ...]
+    """`NAME=VALUE` settings of its CMake build."""
+    why: Text
+
+
 class Stack(Part):
     """One stack."""
 
@@ -126,6 +136,7 @@ class Stack(Part):
     caches: tuple[Cache, ...]
     hooks: tuple[Hook, ...]
     missing: tuple[Missing, ...] = ()
+    from_source: tuple[FromSource, ...] = ()
     test: Text
 
     @property
@@ -135,6 +146,19 @@ class Stack(Part):
     @property
     def requirements(self) -> Path:
         return self.folder / "requirements.txt"
+
+    @property
+    def compiled(self) -> tuple[FromSource, ...]:
+        """What this stack compiles itself."""
+        return tuple(entry for entry in self.from_source if self.accelerator in entry.accelerators)
+
+    def without_wheel(self, architecture: str) -> set[str]:
+        """Packages of which no index has a wheel for `architecture`."""
+        return {entry.package for entry in self.missing if entry.architecture == architecture}
+
+    def absent(self, architecture: str) -> set[str]:
+        """Packages that the image for `architecture` does without."""
+        return self.without_wheel(architecture) - {entry.package for entry in self.compiled}
 
 
 def stack_names() -> tuple[str, ...]:
@@ -157,11 +181,13 @@ def load_stack(name: str) -> Stack:
 
 
 def merged(common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """`own` over `common`; lists are joined, common entries first."""
+    """`own` over `common`, key by key; lists are joined, common entries first."""
     tree = common | own
     for key, value in common.items():
         if isinstance(value, list) and isinstance(own.get(key), list):
             tree[key] = [*value, *own[key]]
+        elif isinstance(value, dict) and isinstance(own.get(key), dict):
+            tree[key] = value | own[key]
     return tree
 
 

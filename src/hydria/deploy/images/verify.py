@@ -59,7 +59,7 @@ def _of_image(facts: Facts, stack: Stack) -> Iterator[Row]:
 
 def _pins(facts: Facts, stack: Stack) -> Row:
     wanted = pins(stack.requirements)
-    absent = {entry.package for entry in stack.missing if entry.architecture == facts.architecture}
+    absent = stack.absent(facts.architecture)
     wrong = [
         f"{name} {facts.packages.get(name, 'missing')} instead of {version}"
         for name, version in wanted.items()

