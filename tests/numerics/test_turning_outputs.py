@@ -148,3 +148,17 @@ def test_branches_predict_vectors_too() -> None:
     for output, first, second in zip(mixed, *alone, strict=True):
         rows = names if len(output) == 3 else names[batch.batch]
         torch.testing.assert_close(output, torch.where(rows[:, None] == 1, second, first))
+
+
+def test_every_layer_of_mace_says_something_of_vectors() -> None:
+    model = model_of("MACE", num_conv_layers=3)
+    batch = make_batch(CHAIN)
+    before = model(batch)
+    states = model.encode_each(batch)
+    with torch.no_grad():
+        model.get_submodule("outputs.linear.1.node.branch-0.heads.2").weight.add_(0.5)
+    change = model(batch)[2] - before[2]
+    vectors = states[1].nodes.equivariant[:, :3]
+    expected = 0.5 * states[1].nodes.x.sum(1)[:, None] * vectors.sum(2)
+    torch.testing.assert_close(change, expected)
+    assert float(change.detach().abs().max()) > 1e-6

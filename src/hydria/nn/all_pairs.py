@@ -208,7 +208,8 @@ class PairAttention(nn.Module):
         for degree, places in enumerate(self.places):
             coefficients = self.get_buffer(f"couplings_{degree}")
             coupled = coefficients.to(summed.dtype) @ summed
-            coupled = coupled.unflatten(3, (len(places), 2 * degree + 1))
+            form = (*coupled.shape[:3], len(places), 2 * degree + 1, self.width)
+            coupled = coupled.view(form)
             rows = coupled.permute(1, 0, 4, 2, 3, 5)  # (heads, M, 2l+1, radial, paths, C)
             matrix = self.values[:, :, places].transpose(0, 1).flatten(1, 3)
             scale = 1.0 / math.sqrt(len(places) * self.width)

@@ -128,7 +128,7 @@ class FusedMessages(Messages):
             output_shapes={0: inputs[1]},  # of which only the rows count
             output_indices={0: edges.target},
         )
-        parts = total.split([rows * self.channels for rows in self.rows], dim=1)
+        parts = torch.split(total, [rows * self.channels for rows in self.rows], dim=1)
         return [part.view(len(part), 2 * d + 1, -1) for d, part in enumerate(parts)]
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from hydria.config.spec import ModelSpec
 from hydria.models.outputs import MakeConv, Outputs
 from hydria.models.outputs.branches import Branched, Heads
-from hydria.models.outputs.columns import num_columns
+from hydria.models.outputs.columns import Readout
 from hydria.models.outputs.node import Channels, no_vectors
 from hydria.models.state import Encoded
 from hydria.nn.mlp import StackedLinear
@@ -21,17 +21,21 @@ class LinearGraphHeads(Heads):
 
     per_node = False
 
-    def __init__(self, spec: ModelSpec, width: int) -> None:
+    def __init__(self, spec: ModelSpec, width: int, channels: int) -> None:
         super().__init__()
         self.pooling = spec.architecture.graph_pooling
+        self.readouts = _readouts(spec, "graph", channels)
         self.heads = nn.ModuleDict(
-            {index: nn.Linear(width, columns) for index, columns in _columns(spec, "graph")}
+            {index: nn.Linear(width, readout.columns) for index, readout in self.readouts.items()}
         )
 
     def forward(self, encoded: Encoded) -> dict[int, Tensor]:
         """(G, dim) per head."""
         pooled = pool(self.pooling, encoded.nodes.x, encoded.graphs)
-        return {int(index): head(pooled) for index, head in self.heads.items()}
+        return {
+            int(index): self.readouts[index].per_graph(head(pooled), encoded, self.pooling)
+            for index, head in self.heads.items()
+        }
 
 
 class LinearNodeHeads(Heads):
@@ -39,18 +43,22 @@ class LinearNodeHeads(Heads):
 
     per_node = True
 
-    def __init__(self, spec: ModelSpec, width: int) -> None:
+    def __init__(self, spec: ModelSpec, width: int, channels: int) -> None:
         super().__init__()
+        self.readouts = _readouts(spec, "node", channels)
         self.heads = nn.ModuleDict(
             {
-                index: nn.Linear(width, columns, bias=False)
-                for index, columns in _columns(spec, "node")
+                index: nn.Linear(width, readout.columns, bias=False)
+                for index, readout in self.readouts.items()
             }
         )
 
     def forward(self, encoded: Encoded) -> dict[int, Tensor]:
         """(N, dim) per head."""
-        return {int(index): head(encoded.nodes.x) for index, head in self.heads.items()}
+        return {
+            int(index): self.readouts[index].per_node(head(encoded.nodes.x), encoded)
+            for index, head in self.heads.items()
+        }
 
 
 class LinearPositionHeads(Heads):
@@ -58,13 +66,14 @@ class LinearPositionHeads(Heads):
 
     per_node = True
 
-    def __init__(self, spec: ModelSpec, width: int) -> None:
+    def __init__(self, spec: ModelSpec, width: int, channels: int) -> None:
         super().__init__()
         self.num_nodes = spec.num_nodes or 0
+        self.readouts = _readouts(spec, "node", channels)
         self.heads = nn.ModuleDict(
             {
-                index: StackedLinear(self.num_nodes, width, columns, bias=False)
-                for index, columns in _columns(spec, "node")
+                index: StackedLinear(self.num_nodes, width, readout.columns, bias=False)
+                for index, readout in self.readouts.items()
             }
         )
 
@@ -72,42 +81,51 @@ class LinearPositionHeads(Heads):
         """(N, dim) per head."""
         x = encoded.nodes.x
         by_position = x.view(-1, self.num_nodes, x.shape[1]).transpose(0, 1)
-        return {
-            int(index): head(by_position).transpose(0, 1).reshape(len(x), -1)
+        rows = {
+            index: head(by_position).transpose(0, 1).reshape(len(x), -1)
             for index, head in self.heads.items()
+        }
+        return {
+            int(index): self.readouts[index].per_node(raw, encoded) for index, raw in rows.items()
         }
 
 
 NODE_HEADS = {"mlp_per_node": LinearPositionHeads}
 
 
-def _columns(spec: ModelSpec, kind: str) -> list[tuple[str, int]]:
-    return [
-        (str(index), num_columns(spec, head))
+def _readouts(spec: ModelSpec, kind: str, channels: int) -> dict[str, Readout]:
+    """Of all heads of a kind; without vectors, of those of scalars."""
+    return {
+        str(index): Readout.of(spec, head, channels)
         for index, head in enumerate(spec.heads)
-        if head.kind == kind and head.symmetry == "scalar"
-    ]
+        if head.kind == kind and (channels or head.symmetry == "scalar")
+    }
 
 
 class LinearOutputs(nn.Module):
     """Linear heads in the branches of the config."""
 
-    def __init__(self, spec: ModelSpec, width: int) -> None:
+    def __init__(self, spec: ModelSpec, width: int, channels: int) -> None:
+        """Make the heads behind `width` scalars and `channels` vectors."""
         super().__init__()
         configured = spec.architecture.output_heads
         self.kinds = [head.kind for head in spec.heads]
         if "graph" in self.kinds:
-            self.graph = Branched({b.type: LinearGraphHeads(spec, width) for b in configured.graph})
+            self.graph = Branched(
+                {b.type: LinearGraphHeads(spec, width, channels) for b in configured.graph}
+            )
         if "node" in self.kinds:
             self.node = Branched(
                 {
-                    b.type: NODE_HEADS.get(b.architecture.type, LinearNodeHeads)(spec, width)
+                    b.type: NODE_HEADS.get(b.architecture.type, LinearNodeHeads)(
+                        spec, width, channels
+                    )
                     for b in configured.node
                 }
             )
 
     def forward(self, encoded: Encoded, datasets: Tensor | None) -> dict[int, Tensor]:
-        """One tensor per head of scalars, by its number."""
+        """One tensor per head, by its number."""
         found: dict[int, Tensor] = {}
         for kind in dict.fromkeys(self.kinds):
             found |= getattr(self, kind)(encoded, datasets)
@@ -127,10 +145,15 @@ class MACEOutputs(Outputs):
     ) -> None:
         """Make the heads; `widths` are the channels of elements, and after each layer."""
         super().__init__(spec, widths[-1], activation, make_conv, channels)
-        self.linear = nn.ModuleList(LinearOutputs(spec, width) for width in widths[:-1])
+        # elements have no vectors
+        vectors = [0, *(channels(width) for width in widths[1:-1])]
+        self.linear = nn.ModuleList(
+            LinearOutputs(spec, width, number)
+            for width, number in zip(widths[:-1], vectors, strict=True)
+        )
 
     def summed(self, encoded: Sequence[Encoded], datasets: Tensor | None) -> list[Tensor]:
-        """Add what all readouts predict, one tensor per head; vectors come from the last alone."""
+        """Add what all readouts predict, one tensor per head."""
         total: list[Tensor] = self(encoded[-1], datasets)
         for readout, state in zip(self.linear, encoded, strict=False):
             for index, part in readout(state, datasets).items():

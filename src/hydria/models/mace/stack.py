@@ -25,9 +25,9 @@ from hydria.nn.edges import Edges
 class MACEStack(MessagePassingStack):
     """MACE over periodic images; the only node feature is the atomic number, as it is.
 
-    Each layer is read out, the elements before the first one too; the readouts are added. All but
-    the last readout are linear. With a list, `correlation` has an entry for each layer (HydraGNN
-    uses its first entry for all).
+    Each layer is read out, the elements before the first one too, and the readouts are added,
+    those of vectors and tensors as well. All but the last readout are linear. With a list,
+    `correlation` has an entry for each layer (HydraGNN uses its first entry for all).
     """
 
     unavailable = frozenset()

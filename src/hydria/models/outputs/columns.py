@@ -13,11 +13,6 @@ from hydria.models.state import Encoded, NodeState
 from hydria.nn.pooling import pool
 
 
-def num_columns(spec: ModelSpec, head: HeadSpec) -> int:
-    """Columns of a head: a Gaussian likelihood adds one root of a variance to each mean."""
-    return head.dim * (2 if spec.gaussian_nll else 1)
-
-
 @dataclass(frozen=True)
 class Readout:
     """From the columns of a last layer to the output of a head.
