@@ -44,6 +44,13 @@ def data_size(config: RunConfig, data_root: Path | None) -> DataSize:
     Args:
         data_root: where raw and prepared data lie, if that is a folder of this machine.
     """
+    try:
+        return _found_here(config, data_root)
+    except OSError:  # a folder that is another's; the job may still read it where it runs
+        return DataSize(None, None, UNTOLD)
+
+
+def _found_here(config: RunConfig, data_root: Path | None) -> DataSize:
     for folder in _stores(config, data_root):
         samples = json.loads((folder / "summary.json").read_bytes())["num_train"]
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

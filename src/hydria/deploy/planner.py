@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -392,8 +393,8 @@ class _Planner:
     def _part_bytes(self, image: str | None, size: DataSize | None) -> dict[str, int]:
         """Bytes of what could be copied to the nodes, as far as it is here."""
         found: dict[str, int] = {}
-        if image is not None and Path(image).is_file():
-            found["image"] = Path(image).stat().st_size
+        if image is not None and os.path.isfile(image):
+            found["image"] = os.path.getsize(image)
         if size is not None and size.store_bytes is not None:
             found["data"] = size.store_bytes
         return found

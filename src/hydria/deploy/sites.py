@@ -74,7 +74,7 @@ def _validated(path: Path, tree: Any) -> Site:
         site = Site.model_validate(tree)
     except ValidationError as err:
         raise DeployError([_problem(path, error) for error in err.errors()]) from err
-    problems = [*_templates(path, site), *_braces(path, site)]
+    problems = [*_templates(path, site), *_braces(path, site), *_builds(path, site)]
     if problems:
         raise DeployError(problems)
     if site.name != path.stem:
@@ -138,6 +138,15 @@ def _braces(path: Path, site: Site) -> Iterator[Problem]:
     if launch.gpu_select == "mask_wrapper" and "local_rank" not in launch.rank_env:
         message = "expected local_rank, which mask_wrapper asks for"
         yield Problem(f"{path.name}: launch.rank_env", message)
+
+
+def _builds(path: Path, site: Site) -> Iterator[Problem]:
+    """Modules that put the machine's libraries into a running container break its build."""
+    injected = {name for row in site.container.injections for name in row.modules}
+    for name in sorted(injected & set(site.container.modules_build)):
+        message = f"expected none of the modules of injections, got {name!r}"
+        hint = "it is loaded when a container runs, and breaks its build"
+        yield Problem(f"{path.name}: container.modules_build", message, hint)
 
 
 def _named_in(text: str) -> list[str]:

@@ -61,6 +61,8 @@ FLAGS = st.fixed_dictionaries(
         "inject": st.lists(st.sampled_from(["nccl", "cuda-mpi", "mpi"]) | TEXT, max_size=2),
         "image": st.just("/x/hydria.sif") | TEXT,
         "venv": TEXT,
+        "stage": st.sampled_from(["none", "image", "data", "all"]),
+        "ranks": st.sampled_from([1, 8, 12]),
         "data": st.just("/data") | TEXT,
         "run_dir": st.just("/runs/a") | TEXT,
         "env": st.dictionaries(NAMES, TEXT, max_size=2),

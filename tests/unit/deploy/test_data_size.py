@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hydria.config import load_config
+from hydria.deploy.checks import judge
 from hydria.deploy.data_size import UNTOLD, data_size
 from tests.support.jobs import plan_for, small_config
 
@@ -74,6 +75,13 @@ def test_pickles_and_what_lies_elsewhere_are_not_guessed(tmp_path: Path) -> None
     assert size_of(tmp_path, format="pickle", path={"total": "all.pkl"}) == (None, None)
     assert size_of(tmp_path, path={"total": "nowhere"}) == (None, None)
     assert plan_for("frontier").samples.reason == UNTOLD
+
+
+def test_path_that_no_file_system_takes_is_not_looked_into(tmp_path: Path) -> None:
+    long = str(tmp_path / ("a" * 300))
+    assert size_of(Path(long)) == (None, None)
+    plan = plan_for("frontier", data=long, image=f"{long}.sif", account="a")
+    assert [str(each) for each in judge(plan) if each.level == "E"] == []
 
 
 def test_a_large_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,11 @@ def test_unknown_site_names_the_nearest() -> None:
         ("runtime: unknown", "runtime: none, gpu_flag: $(id)", "flags: expected plain words"),
         ("{ranks}", "{rank}", "launch.template: expected {cores}, {cpu_list}, "),
         ("{ranks}", "{ranks", "launch.template: expected {cores}, {cpu_list}, "),
+        (
+            "runtime: unknown",
+            "runtime: none, modules_build: [x], injections: [{name: mpi, why: w, modules: [x]}]",
+            "modules_build: expected none of the modules of injections, got 'x'",
+        ),
         ("mpirun,", "mpirun, gpu_select: mask_wrapper,", "launch.rank_env: expected local_rank"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,9 @@ def kernels_exist(plan: Plan) -> Iterator[Finding]:
     Hydria's own models need none of them.
     """
     gpus, script = plan.site.node.gpus, plan.task.script
-    if gpus is None or gpus.vendor != "intel" or script is None or not Path(script).is_file():
+    if gpus is None or gpus.vendor != "intel" or script is None:
+        return
+    if not os.path.isfile(script):
         return
     for file in sources_of(Path(script)):
         used = sorted(set(WITHOUT_XPU.findall(file.read_text(errors="replace"))))
@@ -71,7 +74,7 @@ def backend_fits(plan: Plan) -> Iterator[Finding]:
 def image_by_name(plan: Plan) -> Iterator[Finding]:
     """What an image's name says, where the image itself lies elsewhere."""
     image, site = plan.image.value, plan.site
-    if image is None or Path(image).is_file():
+    if image is None or os.path.isfile(image):
         return
     words = set(re.split(r"[^A-Za-z0-9_]+", Path(image).name.lower()))
     vendor = site.node.gpus.vendor if site.node.gpus else None
