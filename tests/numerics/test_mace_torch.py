@@ -13,8 +13,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from hydria.core.errors import ModelError
 from hydria.graph.batch import GraphBatch
 from hydria.models import build_model
+from hydria.models.mace.couplings import features_coupled
 from hydria.models.mace.product import NUM_ELEMENTS
 from hydria.models.upstream import convert_state
 from tests.support.models import make_spec
@@ -92,3 +94,24 @@ def test_features_equal_mace_torchs_after_each_layer(name: str) -> None:
     for found, expected in pairs:
         assert float(expected.abs().max()) > 1e-2
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_couplings_of_other_signs_turn_their_weights() -> None:
+    spec = make_spec("MACE", hidden_dim=WIDTH, num_radial=5, **OPTIONS["bessel"])
+    state = upstream_names(arrays("bessel", "state/"), torch.tensor([29, 79]))
+    expected = convert_state(state, spec)
+    other = dict(state)
+    generator = torch.Generator().manual_seed(0)
+    for layer, degree in ((0, 0), (0, 1), (1, 0)):
+        inner = f"graph_convs.{layer}.module_2.symmetric_contractions.contractions.{degree}"
+        for order, name in ((1, "weights.1"), (2, "weights.0"), (3, "weights_max")):
+            couplings = features_coupled(3, order, degree)
+            signs = torch.randint(2, couplings.shape[1:], generator=generator) * 2.0 - 1.0
+            form = [2 * degree + 1] * (degree > 0) + [16] * order
+            other[f"{inner}.U_matrix_{order}"] = (couplings * signs).view(*form, -1)
+            other[f"{inner}.{name}"] = state[f"{inner}.{name}"] * signs.view(1, -1, 1)
+    converted = convert_state(other, spec)
+    assert all(torch.equal(converted[name], value) for name, value in expected.items())
+    other[f"{inner}.U_matrix_3"] = other[f"{inner}.U_matrix_3"].roll(1, -1)
+    with pytest.raises(ModelError, match="expected the couplings of e3nn"):
+        convert_state(other, spec)

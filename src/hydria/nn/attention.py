@@ -150,7 +150,8 @@ class PerformerAttention(Attention):
 
     def _lengths(self, rows: Tensor) -> Tensor:
         """(dim, 1) lengths of directions."""
-        return rows.norm(dim=1, keepdim=True)
+        lengths: Tensor = rows.norm(dim=1, keepdim=True)
+        return lengths
 
     def _advance(self) -> None:
         self._count += 1

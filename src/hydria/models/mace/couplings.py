@@ -38,13 +38,19 @@ def products_of_features(lmax: int, order: int, degree: int) -> Tensor:
     Source: Batatia et al. 2022, arXiv:2206.07697, eqs. (10) and (11).
     """
     size = (lmax + 1) ** 2
-    columns = [tensor for irrep, tensor in _coupled(lmax, order, order) if irrep == natural(degree)]
     place = {indices: number for number, indices in enumerate(monomials(size, order))}
     all_indices = torch.cartesian_prod(*[torch.arange(size)] * order).view(-1, order)
     target = torch.tensor([place[tuple(row)] for row in all_indices.sort(1).values.tolist()])
-    full = torch.stack(columns, dim=-1).view(2 * degree + 1, size**order, len(columns))
-    total = full.new_zeros(2 * degree + 1, len(place), len(columns))
+    columns = features_coupled(lmax, order, degree)
+    full = columns.view(2 * degree + 1, size**order, -1)
+    total = full.new_zeros(2 * degree + 1, len(place), columns.shape[1])
     return total.index_add(1, target, full)
+
+
+def features_coupled(lmax: int, order: int, degree: int) -> Tensor:
+    """((2·degree+1) · (lmax+1)^(2·order), couplings): the coefficients of products in any order."""
+    columns = [tensor for irrep, tensor in _coupled(lmax, order, order) if irrep == natural(degree)]
+    return torch.stack([column.flatten() for column in columns], dim=1)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from itertools import accumulate
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor
 
 from hydria.config.spec import ModelSpec
+from hydria.core.errors import ModelError
+from hydria.models.mace.couplings import features_coupled
 from hydria.models.mace.product import NUM_ELEMENTS
 from hydria.nn.irreps import couplings
 
@@ -56,7 +59,7 @@ def prepare(state: Mapping[str, Tensor], spec: ModelSpec) -> State:
     """Drop constants, give the readouts' weights their shapes, name the last readout as others."""
     last = f"multihead_decoders.{spec.architecture.num_conv_layers}."
     prepared: State = {}
-    for name, value in state.items():
+    for name, value in _with_our_signs(state).items():
         if CONSTANT.fullmatch(name) or not value.numel():
             continue
         plain = name.removeprefix(last)
@@ -69,6 +72,36 @@ def prepare(state: Mapping[str, Tensor], spec: ModelSpec) -> State:
         if plain != name:  # only the last readout has biases here
             prepared[plain.removesuffix("weight") + "bias"] = value.new_zeros(len(value) // width)
     return prepared
+
+
+def _with_our_signs(state: Mapping[str, Tensor]) -> State:
+    """Turn weights around whose coupling has another sign here.
+
+    A sign of a coupling is a convention, which e3nn changed after version 0.4 (its pull request
+    341); the couplings that were used are kept beside the weights.
+
+    Raises:
+        ModelError: if they differ in more than the sign.
+    """
+    signed = dict(state)
+    for name, theirs in state.items():
+        match = re.fullmatch(r"(.+\.contractions\.(\d))\.U_matrix_(\d+)", name)
+        if match is None:
+            continue
+        degree, order = int(match[2]), int(match[3])
+        highest = max(int(n.rpartition("_")[2]) for n in state if n.startswith(f"{match[1]}.U_"))
+        lmax = math.isqrt(theirs.shape[-2]) - 1
+        overlap = (features_coupled(lmax, order, degree) * theirs.double().flatten(0, -2)).sum(0)
+        norms = theirs.double().flatten(0, -2).square().sum(0)
+        if not torch.allclose(overlap.abs(), norms, rtol=1e-4):
+            raise ModelError(
+                f"{name}: expected the couplings of e3nn up to their signs, got others. "
+                "Hint: they may come from cuEquivariance, whose couplings are ordered differently"
+            )
+        last = "weights_max" if order == highest else f"weights.{highest - 1 - order}"
+        weight = f"{match[1]}.{last}"
+        signed[weight] = signed[weight] * overlap.sign().to(signed[weight].dtype).view(1, -1, 1)
+    return signed
 
 
 def adapt(state: State) -> State:
