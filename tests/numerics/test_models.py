@@ -17,6 +17,7 @@ from torch_geometric.data import Batch, Data
 
 from hydria.graph.neighbors import EdgeSet
 from hydria.models.registry import ARCHITECTURES
+from hydria.nn.activations import ACTIVATIONS
 from tests.support.graphs import Structure, make_cluster, make_crystal
 from tests.support.models import (
     CUTOFF,
@@ -331,3 +332,18 @@ def test_outputs_are_smooth_where_an_atom_crosses_the_cutoff(name: str) -> None:
     # a jump would not shrink with the step; a kink would leave a slope
     assert float((inside - outside).abs().max()) < 1e-6
     assert float((inside - at).abs().max()) < step**1.5
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_activation_is_followed(name: str) -> None:
+    batch = make_batch(crystal(), make_cluster(5))
+    seen: list[tuple[str, list[Tensor]]] = []
+    for activation in ACTIVATIONS:
+        model = make_model(make_spec(name, activation_function=activation))
+        outputs = model(batch)
+        sum(output.square().sum() for output in outputs).backward()
+        gradients = {n: p.grad for n, p in model.named_parameters()}
+        assert all(g is not None and bool(g.isfinite().all()) for g in gradients.values())
+        for other, before in seen:
+            assert difference(before, outputs) > 1e-6, (activation, other)
+        seen.append((activation, outputs))
