@@ -20,6 +20,7 @@ TORCHRUN = [
     "--no-python",
 ]  # fmt: skip
 MPIRUN = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2"]
+MPICH = ["mpiexec.mpich", "-n", "2"]
 # A file system of 64 KiB in place of the folder run/, seen by the command alone.
 TINY = "mkdir -p run && mount -t tmpfs -o size=64k none run && {then} && exec {command}"
 
@@ -96,7 +97,12 @@ def test_json_alone_is_all_that_is_printed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "source"), [(TORCHRUN, "torchrun"), (MPIRUN, "Open MPI")], ids=["torchrun", "mpirun"]
+    ("before", "source"),
+    [
+        pytest.param(TORCHRUN, "torchrun", id="torchrun"),
+        pytest.param(MPIRUN, "Open MPI", id="mpirun"),
+        pytest.param(MPICH, "PMI", id="mpiexec", marks=pytest.mark.system("mpich")),
+    ],
 )
 def test_two_ranks_give_one_page(tmp_path: Path, before: list[str], source: str) -> None:
     code, output = doctor(tmp_path, "--run-dir", "run", "--json", "told.json", before=before)

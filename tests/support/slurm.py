@@ -37,7 +37,8 @@ SlurmctldLogFile={root}/log/slurmctld.log
 SlurmdLogFile={root}/log/%n.log
 TmpFS={root}/tmp/%n
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
+TaskPlugin={binding}
+GresTypes=gpu
 SwitchType=switch/none
 MpiDefault=none
 MailProg=/bin/true
@@ -60,6 +61,8 @@ JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/none
 """
+# What nodes of this cluster are to Hydria.
+SITE = Path(__file__).with_name("test-slurm.yaml")
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 10
 SBIN = "/usr/sbin"
@@ -74,11 +77,15 @@ def wait_until(holds: Callable[[], bool], timeout_s: float, what: str) -> None:
 
 
 class Slurm:
-    """A running cluster of `nodes` virtual nodes of `cpus` each."""
+    """A running cluster of `nodes` virtual nodes of `cpus` each, with made-up GPUs.
 
-    def __init__(self, root: Path, nodes: int, cpus: int) -> None:
-        self.root, self.nodes, self.cpus = root, nodes, cpus
-        self.environment = {**os.environ, "SLURM_CONF": str(root / "slurm.conf")}
+    Ranks are bound to the cores of this machine while nodes have no more than it has.
+    """
+
+    def __init__(self, root: Path, nodes: int, cpus: int, gpus: int) -> None:
+        self.root, self.nodes, self.cpus, self.gpus = root, nodes, cpus, gpus
+        settings = {"SLURM_CONF": str(root / "slurm.conf"), "HYDRIA_DEVICE": "cpu"}
+        self.environment = {**os.environ, **settings}
 
     def start(self) -> None:
         for name in ("state", "spool", "log", "run", "munge", "tmp"):
@@ -90,7 +97,11 @@ class Slurm:
             (self.root / "spool" / name).mkdir()
             (self.root / "tmp" / name).mkdir()
             self._daemon("slurmd", "-N", name, "-f", self.environment["SLURM_CONF"])
-        wait_until(self._all_idle, START_TIMEOUT_S, f"nodes are not idle; see {self.root}/log")
+        wait_until(
+            lambda: self._idle() == set(self.node_names()),
+            START_TIMEOUT_S,
+            f"nodes are not idle; see {self.root}/log",
+        )
 
     def stop(self) -> None:
         with suppress(AssertionError, subprocess.SubprocessError):
@@ -133,15 +144,41 @@ class Slurm:
         hours, minutes, _ = clock.split(":")
         return int(days or 0) * 1440 + int(hours) * 60 + int(minutes)
 
-    def lose_node(self, name: str) -> None:
-        """Its daemon dies, and the controller is told."""
-        os.kill(int((self.root / f"run/{name}.pid").read_text()), signal.SIGKILL)
-        self.command("scontrol", "update", f"nodename={name}", "state=down", "reason=lost")
+    def last_node_of(self, job_id: str) -> str:
+        nodes = self.command("scontrol", "show", "hostnames", self.field_of(job_id, "NodeList"))
+        return nodes.split()[-1]
 
-    def bring_back(self, name: str) -> None:
-        """Start its daemon again; ReturnToService makes it a node of the cluster by that."""
-        self._daemon("slurmd", "-N", name, "-f", self.environment["SLURM_CONF"])
-        wait_until(self._all_idle, START_TIMEOUT_S, f"{name} does not come back")
+    def start_requeued(self, job_id: str) -> None:
+        """Without the minutes that Slurm waits before it starts a job again."""
+        # a node refuses a job that starts in the second in which its last run was revoked
+        time.sleep(2)
+        self.command("scontrol", "update", f"jobid={job_id}", "starttime=now")
+
+    @contextmanager
+    def lost_node(self, name: str) -> Iterator[None]:
+        """All its processes fall silent, as when its power fails, and the controller notices."""
+        lost = list(self._processes_of(name))
+        for pid in lost:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            self.command("scontrol", "update", f"nodename={name}", "state=down", "reason=lost")
+            yield
+        finally:
+            for pid in lost:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            # ReturnToService makes it a node of the cluster again
+            self._daemon("slurmd", "-N", name, "-f", self.environment["SLURM_CONF"])
+            wait_until(lambda: name in self._idle(), START_TIMEOUT_S, f"{name} stays away")
+
+    def _processes_of(self, node: str) -> Iterator[int]:
+        """Its daemon, and all that it has started of jobs."""
+        yield int((self.root / f"run/{node}.pid").read_text())
+        mine = {f"SLURMD_NODENAME={node}", f"SLURM_CONF={self.environment['SLURM_CONF']}"}
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if mine <= set((folder / "environ").read_text(errors="replace").split("\0")):
+                    yield int(folder.name)
 
     def _start_munge(self) -> None:
         folder = self.root / "munge"
@@ -160,16 +197,29 @@ class Slurm:
     def _write_settings(self) -> None:
         host = socket.gethostname().partition(".")[0]
         ports = _free_ports(self.nodes + 1)
-        text = SETTINGS.format(host=host, port=ports[0], root=self.root, user=getpass.getuser())
+        cores = len(os.sched_getaffinity(0))
+        text = SETTINGS.format(
+            host=host, port=ports[0], root=self.root, user=getpass.getuser(),
+            binding="task/affinity" if self.cpus <= cores else "task/none",
+        )  # fmt: skip
         for name, port in zip(self.node_names(), ports[1:], strict=True):
             text += (
                 f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} "
-                f"CPUs={self.cpus} RealMemory=4000 State=UNKNOWN\n"
+                f"CPUs={self.cpus} Gres=gpu:{self.gpus} RealMemory=4000 State=UNKNOWN\n"
             )
         everywhere = ",".join(self.node_names())
         text += f"PartitionName=batch Nodes={everywhere} Default=YES MaxTime=1:00:00 State=UP\n"
+        text += f"PartitionName=short Nodes={everywhere} MaxTime=10 MaxNodes=2 State=UP\n"
+        self._make_gpus()
         (self.root / "slurm.conf").write_text(text)
         (self.root / "cgroup.conf").write_text("CgroupAutomount=no\n")
+
+    def _make_gpus(self) -> None:
+        """Slurm wants character devices, and does nothing with them but number them."""
+        for number in range(self.gpus):
+            (self.root / f"nvidia{number}").symlink_to("/dev/null")
+        files = f"File={self.root}/nvidia[0-{self.gpus - 1}]" if self.gpus else "Count=0"
+        (self.root / "gres.conf").write_text(f"Name=gpu {files}\n")
 
     def _daemon(self, program: str, *words: str) -> None:
         path = f"{self.environment.get('PATH', '')}:{SBIN}"
@@ -177,12 +227,11 @@ class Slurm:
         assert found, f"{program} is not installed"
         subprocess.run([found, *words], env=self.environment, check=True, timeout=START_TIMEOUT_S)
 
-    def _all_idle(self) -> bool:
+    def _idle(self) -> set[str]:
         try:
-            said = self.command("sinfo", "-h", "-t", "idle", "-N", "-o", "%N")
+            return set(self.command("sinfo", "-h", "-t", "idle", "-N", "-o", "%N").split())
         except (AssertionError, subprocess.SubprocessError):
-            return False
-        return len(set(said.split())) == self.nodes
+            return set()
 
 
 @contextmanager
@@ -192,7 +241,8 @@ def asleep(pid: int) -> Iterator[None]:
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def _free_ports(count: int) -> list[int]:
@@ -217,12 +267,12 @@ def _end(pids: list[int]) -> None:
 
 
 @contextmanager
-def slurm_cluster(nodes: int, cpus: int) -> Iterator[Slurm]:
+def slurm_cluster(nodes: int, cpus: int, gpus: int = 0) -> Iterator[Slurm]:
     """A cluster that lives as long as the block; its folder is removed afterwards."""
     # a socket's path may have 107 characters: pytest's own folders are too deep
     root = Path(tempfile.mkdtemp(prefix="hydria-slurm-"))
     root.chmod(0o755)
-    cluster = Slurm(root, nodes, cpus)
+    cluster = Slurm(root, nodes, cpus, gpus)
     try:
         cluster.start()
         yield cluster
