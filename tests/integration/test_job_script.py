@@ -54,6 +54,12 @@ echo "$(basename "$0") $*" >> "$CALLS"
 while [[ $1 == -* ]]; do shift; done
 exec "$@"
 """
+FLUX = """#!/bin/bash
+echo "flux $*" >> "$CALLS"
+[ "$1" = run ] || exit 0
+while [ "$1" != hydria ] && [ "$1" != mkdir ]; do shift; done
+exec "$@"
+"""
 NOTED = """#!/bin/bash
 echo "$(basename "$0") $*" >> "$CALLS"
 """
@@ -61,6 +67,7 @@ PROGRAMS = {
     "hydria": TRAINER,
     "srun": LAUNCHER,
     "torchrun": LAUNCHER,
+    "flux": FLUX,
     "module": NOTED,
     "scontrol": NOTED,
 }
@@ -241,6 +248,16 @@ def test_second_ctrl_c_ends_at_once(stage: Stage) -> None:
     assert code == 137, output
     assert "without a checkpoint" in output
     assert "it did not finish (running)" in output
+
+
+def test_flux_job_is_warned_by_flux(stage: Stage) -> None:
+    process = stage.start("tuolumne", "waits")
+    stage.wait_for_call("hydria train")
+    process.send_signal(signal.SIGUSR1)
+    code, output = finish(process)
+    assert code == 75, output
+    assert "the walltime ends soon: asking for a checkpoint" in output
+    assert "submit this script again to go on" in output
 
 
 def test_pbs_job_warns_itself(stage: Stage) -> None:

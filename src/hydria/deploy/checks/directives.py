@@ -10,7 +10,7 @@ from hydria.config.job import format_memory
 from hydria.core.errors import listed
 from hydria.core.registry import nearest
 from hydria.deploy.checks.finding import Finding, error
-from hydria.deploy.checks.placeholders import is_placeholder
+from hydria.deploy.checks.placeholders import NAMES, is_placeholder
 from hydria.deploy.plan import Plan
 from hydria.deploy.render import needs_account
 from hydria.deploy.schedulers import scheduler_of
@@ -22,6 +22,12 @@ DIRECTIVE_TEXT = {
     "constraint": re.compile(r"[A-Za-z0-9_(\[][\w.&|()\[\]*,+-]*"),
     "mail": re.compile(r"[\w.+-]+(?:@[\w.-]+)?"),
 }
+# Option of srun → how it is written, and the field of a launcher's template that it carries.
+STEP_OPTIONS = {
+    "-n": (re.compile(r"(?:^| )(?:-n ?\d|--ntasks=\d)"), "{ranks}"),
+    "-c": (re.compile(r"(?:^| )(?:-c ?\d|--cpus-per-task=\d)"), "{cores}"),
+}
+STEP_GPUS = re.compile(r"(?:^| )--(?:gpus|gpus-per-(?:node|task)|gpu-bind|gres)=")
 MEMORY_FLAGS = ("--mem", "--mem-per-cpu", "--mem-per-gpu")
 
 
@@ -145,14 +151,6 @@ def peers_visible(plan: Plan) -> Iterator[Finding]:
     yield error(9, "launch", message, hint)
 
 
-# Option of srun → how it is written, and the field of a launcher's template that it carries.
-STEP_OPTIONS = {
-    "-n": (re.compile(r"(?:^| )(?:-n ?\d|--ntasks=\d)"), "{ranks}"),
-    "-c": (re.compile(r"(?:^| )(?:-c ?\d|--cpus-per-task=\d)"), "{cores}"),
-}
-STEP_GPUS = re.compile(r"(?:^| )--(?:gpus|gpus-per-(?:node|task)|gpu-bind|gres)=")
-
-
 def step_flags(plan: Plan) -> Iterator[Finding]:
     """`srun` does not inherit cores from sbatch: what a step gets has to be said again."""
     inherits = "srun_no_inherit_cpus" not in plan.site.scheduler.quirks
@@ -172,8 +170,9 @@ def one_line_each(plan: Plan) -> Iterator[Finding]:
     decisions = plan.decisions()
     for name, pattern in DIRECTIVE_TEXT.items():
         decision = decisions[name]
-        known = decision.value is None or is_placeholder(decision.value)  # said by `placeholders`
-        if not known and not pattern.fullmatch(decision.value):
+        if decision.value is None or (name in NAMES and is_placeholder(decision.value)):
+            continue  # said by `placeholders`
+        if not pattern.fullmatch(decision.value):
             message = f"expected letters, digits and a few signs, got {decision.value!r}"
             yield error(28, decision.source, message, f"a {name} is written into a directive")
     for text in _directives(plan):

@@ -9,7 +9,10 @@ from hydria.deploy.checks.finding import Finding, warning
 from hydria.deploy.plan import Plan
 from hydria.deploy.quoting import ShellText
 
-WHOLE = re.compile(r"<[\w .@-]*>|your[_-]?\w*(?:@\S+)?|changeme|xxx+|todo", re.IGNORECASE)
+WHOLE = re.compile(
+    r"<[\w .@-]*>|your[_-]\w+(?:@\S+)?|your(?:project|account|name|mail)|changeme|xxx+|todo",
+    re.IGNORECASE,
+)
 IN_A_PATH = re.compile(r"<[^<>/]*>|(?:^|/)path/to/|(?:^|[/.-])your[_-]\w+", re.IGNORECASE)
 NAMES = ("account", "mail")
 PATHS = ("image", "venv", "data_root", "run_dir")
