@@ -63,6 +63,8 @@ def load_site(name: str, assume: Sequence[str] = ()) -> LoadedSite:
 
 
 def _unknown(name: str) -> Problem:
+    if name.endswith((SUFFIX, ".yml")):
+        return Problem("--site", f"expected the file of a machine, got nothing at {name}")
     known = site_names()
     close = nearest(Path(name).stem, known)
     hint = f"did you mean {close!r}?" if close else "site/README.md says how to add a machine"

@@ -28,6 +28,7 @@ from hydria.deploy.task import make_task
 from tests.support.jobs import errors_for, plan_for
 
 MINE = {"account": "abc123"}
+LSMS = "Dataset.path.total=lsms/raw"  # of the data set that Hydria makes
 # number, level (E refuses, W is printed), machine, what is asked, and a part of the message
 SAID: list[tuple[int, str, str, dict[str, Any], str]] = [
     (1, "E", "frontier", {"nodes": 16, "walltime": "12h"},
@@ -206,6 +207,9 @@ SAID: list[tuple[int, str, str, dict[str, Any], str]] = [
      {"nodes": 4, "overrides": ["NeuralNetwork.Training.global_batch_size=16"]},
      "ranks: 32 ranks share a global batch of 16: some have no work. Hint: fewer nodes, or "
      "NeuralNetwork.Training.global_batch_size=32"),
+    (26, "W", "frontier", {"nodes": 100, "overrides": ["Dataset.name=lsms", LSMS]},
+     "800 ranks × batches of 32 = 25600 > 700 samples to train on: one step per epoch, and ranks "
+     "without work. Hint: fewer nodes"),
     (27, "E", "frontier", {"walltime": "5m"},
      "more than the 300 s that the checkpoint"),
     (28, "E", "local", {"env": {"FOO": "a\nb"}},

@@ -99,6 +99,11 @@ def test_unknown_fact_blocks_only_what_needs_it(made_up: Path) -> None:
     ]
 
 
+def test_site_file_that_is_not_there_is_named() -> None:
+    with pytest.raises(DeployError, match=r"expected the file of a machine, got nothing at \./x"):
+        load_site("./x.yaml")
+
+
 def test_unknown_site_names_the_nearest() -> None:
     with pytest.raises(DeployError, match=r"got 'fronteir'. Hint: did you mean 'frontier'\?"):
         load_site("fronteir")

@@ -168,9 +168,9 @@ def batches_fit(plan: Plan) -> Iterator[Finding]:
             f"{plan.ranks} ranks × batches of {batch} = {plan.ranks * batch} > {samples} samples "
             "to train on: one step per epoch, and ranks without work"
         )
-        fitting = max(1, samples // plan.ranks)
-        hint = f"fewer nodes, or NeuralNetwork.Training.batch_size={fitting}"
-        yield warning(26, "ranks", message, hint)
+        fitting = samples // plan.ranks
+        smaller = f", or NeuralNetwork.Training.batch_size={fitting}" if fitting else ""
+        yield warning(26, "ranks", message, f"fewer nodes{smaller}")
 
 
 def threads_fit(plan: Plan) -> Iterator[Finding]:
