@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from hydria.core.errors import DeployError
+from hydria.deploy.images.container import check_image
 
 Kind = Literal["registry", "sif", "rootfs", "archive"]
 # Kind → Apptainer's name for it
@@ -26,13 +27,15 @@ class BaseImage:
 
 
 def base_image(text: str) -> BaseImage:
-    """Read `--base`; what looks like a path must exist."""
+    """Read `--base`; what looks like a path must exist, and be an image that runs here."""
     path = Path(text).expanduser()
     if path.is_dir():
         return BaseImage("rootfs", str(path.resolve()))
     if path.is_file():
-        kind: Kind = "archive" if path.suffix == ".tar" else "sif"
-        return BaseImage(kind, str(path.resolve()))
+        if path.suffix == ".tar":
+            return BaseImage("archive", str(path.resolve()))
+        check_image(path)
+        return BaseImage("sif", str(path.resolve()))
     if text.startswith((".", "/", "~")) or path.suffix in {".sif", ".tar"}:
         raise DeployError(
             f"--base: expected an image file, a root file system or a registry name, got {text!r}, "

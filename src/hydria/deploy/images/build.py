@@ -32,7 +32,17 @@ SQUASH = ["--mksquashfs-args", "-comp zstd -Xcompression-level 1"]
 NEEDED_GB = 6
 KEPT_LINES = 40
 END_S = 30
-FULL = "no space left on device"
+# What builders say → what it means
+REASONS = {
+    "no space left on device": (
+        f"the disk is full; a build needs about {NEEDED_GB} GB. Hint: set APPTAINER_TMPDIR "
+        "(TMPDIR for Docker builds) to a folder with more room"
+    ),
+    "dial tcp": (
+        "the base's registry cannot be reached. Hint: --base takes an image file; "
+        "hydria image base makes one from a Debian mirror"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -141,13 +151,12 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 def failure(output: str, code: int) -> DeployError:
     """The reason of a failed build in a sentence, with the end of what the program said."""
+    reason = next(
+        (said for sign, said in REASONS.items() if sign in output.lower()),
+        f"the build failed with exit code {code}",
+    )
     tail = "\n".join(output.strip().splitlines()[-8:])
-    if FULL in output.lower():
-        return DeployError(
-            f"the disk is full; a build needs about {NEEDED_GB} GB. Hint: set APPTAINER_TMPDIR "
-            f"(TMPDIR for Docker builds) to a folder with more room\n{tail}"
-        )
-    return DeployError(f"the build failed with exit code {code}:\n{tail}")
+    return DeployError(f"{reason}:\n{tail}")
 
 
 def write_context(build: Build, format_: Format, recipe: str, work: Path) -> list[Bind]:

@@ -23,7 +23,7 @@ def main(image: str, recipe: str, *options: str) -> int:
         stream=True,
         options=list(options),
         # the client reads standard error only when all is over: nothing but errors may go there
-        singularity_options=["--silent"],
+        singularity_options=["--silent", "--nocolor"],
         quiet=True,
     )
     try:

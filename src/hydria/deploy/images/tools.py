@@ -61,14 +61,13 @@ def _daemon_answers() -> bool:
     return done.returncode == 0
 
 
-# Kernel settings without which users have no namespaces of their own → the value to ask for
+# Kernel settings without which there are no user namespaces → the value to ask for
 NAMESPACES = {"user.max_user_namespaces": 15000, "kernel.unprivileged_userns_clone": 1}
 
 
 def check_can_build(settings: Path = Path("/proc/sys")) -> None:
-    """Ordinary users build in a user namespace; DeployError says who can switch it on."""
-    if os.geteuid() != 0:
-        _check_namespaces(settings, "build elsewhere and copy")
+    """Builds happen in a user namespace, root's too; DeployError says who can switch it on."""
+    _check_namespaces(settings, "build elsewhere and copy")
 
 
 def check_can_run(settings: Path = Path("/proc/sys")) -> None:
@@ -80,10 +79,12 @@ def check_can_run(settings: Path = Path("/proc/sys")) -> None:
 def _check_namespaces(settings: Path, otherwise: str) -> None:
     for name, value in NAMESPACES.items():
         setting = settings / name.replace(".", "/")
+        if os.geteuid() == 0 and "unprivileged" in name:
+            continue
         if setting.is_file() and int(setting.read_text()) == 0:
             raise DeployError(
-                f"{name}: expected at least 1, got 0: users of this machine have no user "
-                f"namespaces. Hint: ask for `sysctl {name}={value}`, or {otherwise}"
+                f"{name}: expected at least 1, got 0: there are no user namespaces. "
+                f"Hint: ask for `sysctl {name}={value}`, or {otherwise}"
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from hydria.core.errors import DeployError
 from hydria.deploy.images.base import BaseImage, base_image
-from hydria.deploy.images.build import FULL, failure, whole_or_nothing
+from hydria.deploy.images.build import failure, whole_or_nothing
 from hydria.deploy.images.container import check_image
 from hydria.deploy.images.sif import architecture_of
 from hydria.deploy.images.tools import (
@@ -87,7 +88,6 @@ def test_docker_without_its_daemon(programs: Programs) -> None:
         find_docker_builder()
 
 
-@pytest.mark.usefixtures("ordinary_user")
 def test_no_user_namespaces(tmp_path: Path) -> None:
     (tmp_path / "user").mkdir()
     (tmp_path / "user" / "max_user_namespaces").write_text("0\n")
@@ -95,6 +95,14 @@ def test_no_user_namespaces(tmp_path: Path) -> None:
         check_can_build(tmp_path)
     (tmp_path / "user" / "max_user_namespaces").write_text("15000\n")
     check_can_build(tmp_path)
+
+
+@pytest.mark.usefixtures("ordinary_user")
+def test_no_user_namespaces_for_users(tmp_path: Path) -> None:
+    (tmp_path / "kernel").mkdir()
+    (tmp_path / "kernel" / "unprivileged_userns_clone").write_text("0\n")
+    with pytest.raises(DeployError, match=r"sysctl kernel\.unprivileged_userns_clone=1"):
+        check_can_build(tmp_path)
 
 
 @pytest.mark.usefixtures("ordinary_user")
@@ -123,15 +131,17 @@ def test_no_fuse(tmp_path: Path) -> None:
     assert check_can_mount(tmp_path / "fuse") is None
 
 
+CODES = {"x86_64": b"02\0", "aarch64": b"04\0"}
+
+
 def header(code: bytes) -> bytes:
     return b"#!/usr/bin/env run-singularity\n\0" + b"SIF_MAGIC\0" + b"01\0" + code + b"\0" * 80
 
 
 def test_image_for_other_processors(tmp_path: Path) -> None:
-    codes = {"x86_64": b"02\0", "aarch64": b"04\0"}
-    other = next(name for name in codes if name != platform.machine())
+    other = next(name for name in CODES if name != platform.machine())
     image = tmp_path / "x.sif"
-    image.write_bytes(header(codes[other]))
+    image.write_bytes(header(CODES[other]))
     assert architecture_of(image) == other
     with pytest.raises(DeployError, match=f"expected an image for {platform.machine()}, got one"):
         check_image(image)
@@ -146,7 +156,7 @@ def test_image_that_is_none(tmp_path: Path) -> None:
 
 
 def test_base_is_read_by_what_lies_there(tmp_path: Path) -> None:
-    (tmp_path / "a.sif").touch()
+    (tmp_path / "a.sif").write_bytes(header(CODES[platform.machine()]))
     (tmp_path / "a.tar").touch()
     assert base_image("debian:bookworm-slim") == BaseImage("registry", "debian:bookworm-slim")
     assert base_image(str(tmp_path)).kind == "rootfs"
@@ -155,12 +165,21 @@ def test_base_is_read_by_what_lies_there(tmp_path: Path) -> None:
     for missing in ("./b.sif", "b.tar", str(tmp_path / "c")):
         with pytest.raises(DeployError, match=r"--base: .* does not exist"):
             base_image(missing)
+    (tmp_path / "b.sif").write_text("text")
+    with pytest.raises(DeployError, match="expected an Apptainer image"):
+        base_image(str(tmp_path / "b.sif"))
 
 
-def test_full_disk_is_said_first() -> None:
-    said = str(failure(f"INFO: x\nFATAL: write: {FULL.capitalize()}\n", 255))
-    assert said.startswith("the disk is full")
-    assert "APPTAINER_TMPDIR" in said
+@pytest.mark.parametrize(
+    ("said", "meaning"),
+    [
+        ("FATAL: write: No space left on device", "the disk is full.*APPTAINER_TMPDIR"),
+        ("FATAL: Get: dial tcp: no such host", ".*registry cannot be reached.*--base"),
+        ("FATAL: something else", "the build failed with exit code 255"),
+    ],
+)
+def test_reason_is_said_first(said: str, meaning: str) -> None:
+    assert re.match(meaning, str(failure(f"INFO: x\n{said}\n", 255)), re.S)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
