@@ -60,18 +60,22 @@ def merge(readings: Iterable[tuple[Live, ...]]) -> dict[tuple[str, str], Live]:
     for live in (queue for reading in readings for queue in reading):
         known = found.get((live.kind, live.name))
         found[live.kind, live.name] = live if known is None else _both(known, live)
-    limits = {key: found[("qos", live.qos or "")] for key, live in found.items()
-              if ("qos", live.qos or "") in found}  # fmt: skip
-    return found | {key: _lowered(found[key], qos) for key, qos in limits.items()}
+    for key, live in list(found.items()):
+        limits = found.get(("qos", live.qos)) if live.qos else None
+        found[key] = _lowered(live, limits) if limits else live
+    return found
 
 
 def _lowered(live: Live, qos: Live) -> Live:
-    ends = ((live.nodes, qos.nodes), (live.walltime_s, qos.walltime_s))
-    nodes, walltime = (
-        (low, min((end for end in (high, other) if end is not None), default=None))
-        for (low, high), (_, other) in ends
+    return replace(
+        live,
+        nodes=(live.nodes[0], _least(live.nodes[1], qos.nodes[1])),
+        walltime_s=(live.walltime_s[0], _least(live.walltime_s[1], qos.walltime_s[1])),
     )
-    return replace(live, nodes=nodes, walltime_s=walltime)
+
+
+def _least(*ends: int | None) -> int | None:
+    return min((end for end in ends if end is not None), default=None)
 
 
 def _both(first: Live, second: Live) -> Live:

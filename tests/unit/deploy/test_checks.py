@@ -253,8 +253,8 @@ def said(findings: list[Finding], number: int, level: str) -> list[str]:
     return [str(each) for each in findings if (each.number, each.level) == (number, level)]
 
 
-def name_of(case: object) -> str:
-    number, level, site, *_ = case  # type: ignore[misc]
+def name_of(case: tuple[int, str, str, Any, str]) -> str:
+    number, level, site, *_ = case
     return f"check-{number:02}-{level}-{site}"
 
 
