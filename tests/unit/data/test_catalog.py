@@ -60,6 +60,30 @@ def test_a_set_that_is_there_stays_unless_forced(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
+def test_another_number_of_structures_is_no_silent_no(tmp_path: Path) -> None:
+    data_set = replace(_made_of("first"), count=5)
+    data_set.provide(tmp_path)
+    data_set.provide(tmp_path, count=5)
+    with pytest.raises(DataError, match=r"got 5 structures \(made\)\. Hint: --force"):
+        data_set.provide(tmp_path, count=6)
+    data_set.provide(tmp_path, count=6, force=True)
+    with pytest.raises(DataError, match="comes as it is; leave the number of structures out"):
+        CATALOG["dft_si"].provide(tmp_path, count=6)
+
+
+def test_fetching_does_not_replace_what_was_made(tmp_path: Path) -> None:
+    downloads = tmp_path / "downloads" / "set"
+    downloads.mkdir(parents=True)
+    (downloads / "a.txt").write_text("published")
+    remote = (Remote("https://example.invalid/a.txt", "a.txt"),)
+    both = replace(_made_of("made"), remote=remote)
+    both.provide(tmp_path)
+    with pytest.raises(DataError, match=r"data that was made here.*hydria data fetch set --force"):
+        both.fetch(tmp_path)
+    assert (both.fetch(tmp_path, force=True) / "a.txt").read_text() == "published"
+    assert (both.fetch(tmp_path) / "a.txt").read_text() == "published"
+
+
 def test_a_failure_leaves_nothing_and_what_was_there_intact(tmp_path: Path) -> None:
     def fail(folder: Path, _count: int, _progress: Progress) -> None:
         (folder / "half.txt").write_text("half")

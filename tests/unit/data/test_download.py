@@ -84,6 +84,15 @@ def test_a_wrong_checksum_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_publishers_who_give_md5_only(tmp_path: Path, server: FileServer) -> None:
+    right = hashlib.md5(CONTENT).hexdigest()
+    file = download(Remote(server.url(NAME), "set.bin", md5=right), tmp_path)
+    assert file.read_bytes() == CONTENT
+    with pytest.raises(DataError, match=rf"expected MD5 {'0' * 32}, got {right}; .*removed"):
+        download(Remote(server.url(NAME), "other.bin", md5="0" * 32), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["set.bin"]
+
+
 def test_a_file_that_was_changed_here_is_fetched_again(tmp_path: Path, server: FileServer) -> None:
     (tmp_path / "set.bin").write_bytes(CONTENT[:-1])
     assert download(Remote(server.url(NAME), "set.bin", SHA256), tmp_path).read_bytes() == CONTENT

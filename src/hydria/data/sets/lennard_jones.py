@@ -19,7 +19,7 @@ LATTICE = 5.26  # Å
 EPSILON, SIGMA = 0.0103, 3.4  # eV, Å
 SWITCH, CUTOFF = 5.0, 6.0  # Å; smooth to zero in between
 STRETCH = (0.97, 1.05)
-RATTLE = (0.02, 0.30)  # Å, standard deviation of each coordinate: a cold crystal to a hot one
+RATTLE = (0.02, 0.20)  # Å, standard deviation of each coordinate: a cold crystal to a hot one
 
 
 def frames(count: int) -> Iterator[Any]:

@@ -21,6 +21,7 @@ from hydria.data.structures import Floats
 
 COLLECTION = "NCI/first_5K.smi"
 SEED = 0
+STEP = 1e-3  # Å, of differences of gradients
 
 
 @dataclass(frozen=True)
@@ -185,17 +186,26 @@ def vibrations(molecule: Any) -> Floats:
     from ase.units import _amu, _hbar, kcal, mol
     from rdkit.Chem import rdForceFieldHelpers
 
-    properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(molecule)
-    field = rdForceFieldHelpers.MMFFGetMoleculeForceField(molecule, properties)
+    moved = chemistry().Mol(molecule)
+    shape = moved.GetConformer()
+    properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(moved)
+    field = rdForceFieldHelpers.MMFFGetMoleculeForceField(moved, properties)
     atoms = as_atoms(molecule)
-    at = atoms.positions.ravel()
-    step = 1e-3  # Å
-    moves = step * np.eye(len(at))
+
+    def gradient(atom: int, place: Floats) -> Floats:
+        """(3 N,) kcal/mol/Å with one atom elsewhere."""
+        shape.SetAtomPosition(atom, place.tolist())
+        field.Initialize()  # it keeps distances; given positions, it would mix old and new
+        slopes = np.array(field.CalcGrad())
+        shape.SetAtomPosition(atom, atoms.positions[atom].tolist())
+        return slopes
+
     slopes = [
-        np.array(field.CalcGrad((at + move).tolist())) - field.CalcGrad((at - move).tolist())
-        for move in moves
+        gradient(atom, place + move) - gradient(atom, place - move)
+        for atom, place in enumerate(atoms.positions)
+        for move in STEP * np.eye(3)
     ]
-    hessian = np.array(slopes) / (2 * step) * (kcal / mol)  # eV/Å²
+    hessian = np.array(slopes) / (2 * STEP) * (kcal / mol)  # eV/Å²
     root = np.sqrt(np.repeat(atoms.get_masses(), 3))
     squares = np.linalg.eigvalsh((hessian + hessian.T) / 2 / np.outer(root, root))
     external = 5 if is_linear(atoms) else 6
