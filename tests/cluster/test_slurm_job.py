@@ -202,7 +202,6 @@ REQUESTS: dict[str, tuple[dict[str, Any], bool]] = {
     "no such partition": ({"queue": "gpu"}, False),
     "a node too many for the short queue": ({"queue": "short", "nodes": 3}, False),
     "too long for the short queue": ({"queue": "short", "walltime": "11m"}, False),
-    "a feature no node has": ({"constraint": "A100"}, False),
     "memory twice": ({"directives": ["--mem-per-cpu=1G"]}, False),
 }
 

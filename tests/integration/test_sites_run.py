@@ -55,6 +55,21 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+# Those whose ranks run in an image; of each scheduler one.
+IN_IMAGES = {
+    "frontier": [],
+    "polaris": ["--accept-unverified"],
+    "tuolumne": ["--assume", "container.runtime=apptainer"],
+}
+
+
+def in_image(folder: Path) -> list[str]:
+    """An image for a container runtime that contains nothing."""
+    image = folder / "hydria.sif"
+    image.write_text("an image")
+    return ["--image", str(image)]
+
+
 def asked(machine: Machine, data: Path) -> list[str]:
     flags = FLAGS.get(machine.name, TWO_NODES)
     return ["--config", str(data / "tiny.json"), "--data", str(data / "root"), *flags]
@@ -65,10 +80,12 @@ def test_acceptance_8_script_runs_from_end_to_end(
     tmp_path: Path, warm: Path, data: Path, name: str
 ) -> None:
     machine = Machine(tmp_path, name, warm)
-    submitted = machine.submit(*asked(machine, data))
+    image = [*in_image(tmp_path), *IN_IMAGES[name]] if name in IN_IMAGES else []
+    submitted = machine.submit(*asked(machine, data), *image)
     assert submitted.returncode == 0, submitted.stderr
     job = machine.start_next()
     assert job.finish() == 0, job.output
+    assert (tmp_path / "images").exists() is (name in IN_IMAGES)
     assert json.loads((machine.run_dir / "status.json").read_text())["state"] == "finished"
     assert len(machine.epochs()) == 2
     assert "RMSE" in job.output
@@ -132,10 +149,8 @@ def test_acceptance_9_warned_job_goes_on_a_bounded_number_of_times(
 ) -> None:
     machine = Machine(tmp_path, name, warm)
     machine.change_site("  max: 5", "  max: 1")
-    image = tmp_path / "hydria.sif"
-    image.write_text("an image")
     config = ["--config", str(data / "tiny.json"), "NeuralNetwork.Training.num_epoch=3000"]
-    words = [*config, "--data", str(data / "root"), "--image", str(image), *GOING_ON[name]]
+    words = [*config, "--data", str(data / "root"), *in_image(tmp_path), *GOING_ON[name]]
     submitted = machine.submit(*words)
     assert submitted.returncode == 0, submitted.stderr
 
@@ -254,9 +269,8 @@ def test_image_and_data_are_staged_or_read_where_they_lie(
     tmp_path: Path, warm: Path, data: Path
 ) -> None:
     machine = Machine(tmp_path, "frontier", warm)
-    image = tmp_path / "hydria.sif"
-    image.write_text("an image")
-    words = [*asked(machine, data), "--image", str(image), "NeuralNetwork.Training.num_epoch=1"]
+    image = in_image(tmp_path)
+    words = [*asked(machine, data), *image, "NeuralNetwork.Training.num_epoch=1"]
     assert machine.submit(*words).returncode == 0
     staged = machine.start_next()
     assert staged.finish() == 0, staged.output
@@ -269,15 +283,14 @@ def test_image_and_data_are_staged_or_read_where_they_lie(
 
 def test_broken_broadcast_does_not_cost_the_job(tmp_path: Path, warm: Path, data: Path) -> None:
     machine = Machine(tmp_path, "frontier", warm)
-    image = tmp_path / "hydria.sif"
-    image.write_text("an image")
+    image = in_image(tmp_path)
     (tmp_path / "bin/sbcast").write_text('#!/bin/bash\necho half > "${@: -1}"\nexit 1\n')
-    words = [*asked(machine, data), "--image", str(image), "--stage", "image"]
+    words = [*asked(machine, data), *image, "--stage", "image"]
     assert machine.submit(*words, "NeuralNetwork.Training.num_epoch=1").returncode == 0
     job = machine.start_next()
     assert job.finish() == 0, job.output
     assert "the image could not be staged: it is read where it lies" in job.output
-    assert set((tmp_path / "images").read_text().splitlines()) == {str(image)}
+    assert set((tmp_path / "images").read_text().splitlines()) == {image[-1]}
 
 
 def test_every_site_has_a_stand_in() -> None:

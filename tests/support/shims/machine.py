@@ -24,8 +24,8 @@ PROGRAMS = {
     "pbs": ("qsub", "qrerun", "mpiexec"),
     "flux": ("flux",),
 }
-# Disks of nodes, which this machine does not have.
-DISKS = ("/mnt/bb", "/local/scratch")
+# Folders of nodes that this machine does not have, and what stands for them.
+FOLDERS = {"/mnt/bb": "disk", "/local/scratch": "disk", "/var/run/palsd": "palsd"}
 SHIM = (
     '#!/bin/bash\nPYTHONPATH="{repository}" exec "{python}" -m tests.support.shims.{module} "$@"\n'
 )
@@ -99,8 +99,9 @@ class Machine:
         self.run_dir = folder / "run"
         self.site = folder / f"{name}.yaml"
         text = (asset_dir("site") / f"{name}.yaml").read_text()
-        for disk in DISKS:
-            text = text.replace(disk, f"{folder}/disk")
+        for there, here in FOLDERS.items():
+            (folder / here).mkdir(exist_ok=True)
+            text = text.replace(there, f"{folder}/{here}")
         self.site.write_text(text)
         (folder / "bin").mkdir()
         write_node(folder / "node", self.rules)
