@@ -141,8 +141,9 @@ def with_results(atoms: Any, energy: float, forces: Floats) -> Any:
     from ase import Atoms
     from ase.calculators.singlepoint import SinglePointCalculator
 
+    calculator: Any = SinglePointCalculator
     frame = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-    frame.calc = SinglePointCalculator(frame, energy=energy, forces=forces)
+    frame.calc = calculator(frame, energy=energy, forces=forces)
     return frame
 
 
@@ -156,5 +157,5 @@ def write_frames(file: Path, frames: Iterable[Any], count: int, progress: Progre
 
     with file.open("w", encoding="utf-8") as stream:
         for index, frame in enumerate(frames):
-            write_extxyz(stream, [frame])  # type: ignore[no-untyped-call]
+            write_extxyz(stream, [frame])
             progress(file.stem, index + 1, count)

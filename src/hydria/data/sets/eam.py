@@ -118,7 +118,8 @@ class Potential:
             + embedded_slope[j] * slope[kind[i], rows]
         )
         along = pull[:, None] * vector / r[:, None]
-        forces = np.stack([np.bincount(i, along[:, axis], count) for axis in range(3)], axis=1)
+        columns = [np.bincount(i, along[:, axis], count) for axis in range(3)]
+        forces: Floats = np.stack(columns, axis=1)
         return energies, forces
 
 

@@ -51,8 +51,8 @@ def trajectory(count: int) -> Iterator[Any]:
         raise MissingExtraError("molecules", "tblite") from err
     atoms.calc = TBLite(method="GFN2-xTB", verbosity=0)
     rng = np.random.RandomState(SEED)
-    MaxwellBoltzmannDistribution(atoms, temperature_K=TEMPERATURE, rng=rng)  # type: ignore[no-untyped-call]
-    motion = Langevin(  # type: ignore[no-untyped-call]
+    MaxwellBoltzmannDistribution(atoms, temperature_K=TEMPERATURE, rng=rng)
+    motion: Any = Langevin(
         atoms,
         STEP * fs,
         temperature_K=TEMPERATURE,

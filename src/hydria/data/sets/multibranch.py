@@ -29,7 +29,7 @@ def silicon(count: int) -> Iterator[Any]:
         for frame in load_frames(folder / f"{name}.extxyz.xz", "extxyz")
     ]
     for index in range(count):
-        frame = found[index % len(found)]
+        frame: Any = found[index % len(found)]
         yield with_results(frame, frame.get_potential_energy(), frame.get_forces())
 
 

@@ -63,7 +63,7 @@ def described(smiles: str) -> Any | None:
     if modes.min() <= 0:  # no minimum
         return None
     gas = IdealGasThermo(
-        vib_energies=modes,
+        vib_energies=modes.tolist(),
         geometry="linear" if is_linear(atoms) else "nonlinear",
         potentialenergy=state.energy,
         atoms=atoms,
