@@ -26,6 +26,8 @@ VARIABLES = "NeuralNetwork.Variables_of_interest"
 TRAINING = "NeuralNetwork.Training"
 
 NO_EDGE_FEATURES = frozenset({"GIN", "SAGE", "MFC"})
+# Architectures with functions of the distance that end at the radius.
+RADIAL = frozenset({"PNAPlus", "PNAEq", "SchNet", "PAINN", "MACE", "DimeNet"})
 # Keys that were given a value to go on with.
 KINDS = frozenset({"mpnn_type"})
 EQUIVARIANT = frozenset({"EGNN", "SchNet", "PNAEq", "PAINN", "MACE"})
@@ -199,7 +201,16 @@ def _graph(dataset: Dataset, architecture: Architecture) -> Iterator[Problem]:
     """Where raw files are turned into graphs, a cutoff is needed, and a lattice for images."""
     paths = (dataset.path.total, dataset.path.train)
     pickled = any(path and path.endswith(".pkl") for path in paths)
-    if "path" not in dataset.model_fields_set or pickled or dataset.format not in FORMATS:
+    if "path" not in dataset.model_fields_set:
+        return
+    if architecture.radius is None and architecture.mpnn_type in RADIAL:
+        yield Problem(
+            f"{ARCHITECTURE}.radius",
+            f"expected a number > 0 (Å), because the radial functions of {architecture.mpnn_type} "
+            "end there; got none",
+        )
+        return
+    if pickled or dataset.format not in FORMATS:
         return
     known = FORMATS[dataset.format]
     if architecture.radius is None and not known.graphs:

@@ -8,12 +8,12 @@ import pytest
 
 from hydria.config import load_config
 from hydria.config.architectures import ARCHITECTURES
-from hydria.config.checks import EQUIVARIANT, NO_EDGE_FEATURES
+from hydria.config.checks import EQUIVARIANT, NO_EDGE_FEATURES, RADIAL
 from hydria.config.not_yet import not_yet
 from hydria.config.provenance import Value, resolved
 from hydria.config.spec import ModelSpec, resolve
 from hydria.config.summary import DataSummary
-from hydria.core.errors import ConfigError
+from hydria.core.errors import ConfigError, ModelError
 from tests.support.configs import make_config, put
 
 SECTION = "NeuralNetwork.Architecture"
@@ -102,6 +102,24 @@ def test_tables_agree_with_the_models() -> None:
         ("edge_features", NO_EDGE_FEATURES),
     ):
         assert {name for name in MODELS if option in MODELS.load(name).unavailable} == names
+
+
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+def test_radial_functions_need_a_radius_whatever_the_data(name: str) -> None:
+    from hydria.models import build_model
+    from tests.support.models import make_spec
+
+    smiles = {"Dataset__format": "SMILES", "Dataset__path": {"total": "molecules.csv"}}
+    tree = make_config(**smiles, NeuralNetwork__Architecture__max_neighbours=9)
+    tree["NeuralNetwork"]["Architecture"]["mpnn_type"] = name
+    if name not in RADIAL:
+        assert load_config(tree).config.neural_network.architecture.radius is None
+        build_model(make_spec(name, radius=None))
+        return
+    with pytest.raises(ConfigError, match=rf"radius: .*radial functions of {name} end there"):
+        load_config(tree)
+    with pytest.raises(ModelError, match="radius"):
+        build_model(make_spec(name, radius=None))
 
 
 def test_formats_are_those_with_a_reader() -> None:

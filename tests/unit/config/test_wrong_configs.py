@@ -419,7 +419,7 @@ LIMITS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"global_attn_engine": "GPS", "global_attn_heads": 8},
-        "global_attn_type: expected one of multihead, performer, got none",
+        "global_attn_type: expected one of multihead, performer, performer_relu, got none",
     ),
     (
         {
