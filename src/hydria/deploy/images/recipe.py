@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from hydria.core.assets import asset_dir
+from hydria.deploy.images.lock import pins
 from hydria.deploy.images.stack import Stack
 
 if TYPE_CHECKING:
@@ -99,8 +100,9 @@ def _python(stack: Stack) -> Iterator[Step]:
         (f"{stack.python.executable} -m venv {stack.prefix}", *see_base),
     )
     if stack.compiled:
-        mpi = f"{stack.mpi.package}=={stack.mpi.version}"
-        yield Step("what is compiled below is compiled against this MPI", (f"{pip} {mpi}",))
+        pinned = pins(stack.requirements)
+        first = " ".join(f"{name}=={pinned[name]}" for name in (stack.mpi.package, "mpi4py"))
+        yield Step("what is compiled below is compiled against this MPI", (f"{pip} {first}",))
     yield Step(
         "what hydria[train] needs, pinned; constraints of the base hold for the base only",
         (
@@ -120,9 +122,14 @@ def _compile(stack: Stack) -> str:
     if not stack.compiled:
         return ""
     names = ",".join(entry.package for entry in stack.compiled)
-    tools = (("C", "mpicc"), ("CXX", "mpicxx"))
-    settings = [f"MPI_{language}_COMPILER={stack.prefix}/bin/{tool}" for language, tool in tools]
-    settings += [setting for entry in stack.compiled for setting in entry.cmake]
+    packages = packages_of(stack)
+    settings = [
+        f"MPI_C_COMPILER={stack.prefix}/bin/mpicc",
+        f"MPI_CXX_COMPILER={stack.prefix}/bin/mpicxx",
+        f"PythonModule_mpi4py_PATH={packages}/mpi4py",
+    ]
+    for entry in stack.compiled:
+        settings += [f"CMAKE_INSTALL_RPATH={packages}/{entry.package}", *entry.cmake]
     options = " ".join(f"-D{setting}" for setting in settings)
     return f"PIP_NO_BINARY={names} CMAKE_ARGS='{options}' \\\n"
 
@@ -166,12 +173,13 @@ def _site(stack: Stack) -> Iterator[Step]:
 
 
 def _finish(stack: Stack) -> Step:
-    check = f"import torch; assert {stack.torch.check}, torch.__version__"
+    checks = [f"import torch; assert {stack.torch.check}, torch.__version__"]
+    checks += [f"import {entry.package}; assert {entry.check}" for entry in stack.compiled]
     packages = packages_of(stack)
     return Step(
-        "the torch that this stack is for; compiled, because nobody can later; no build files stay",
+        "what this stack is for is there; compiled, because nobody can later; no build files stay",
         (
-            f'{stack.prefix}/bin/python -c "{check}"',
+            *(f'{stack.prefix}/bin/python -c "{check}"' for check in checks),
             f"rm -rf {packages}/torch/test {packages}/torch/bin/test_*",
             # a few packages carry files for other versions of Python, which do not compile
             f"{{ {stack.prefix}/bin/python -m compileall -q -q -j 0 {packages} || true; }}",

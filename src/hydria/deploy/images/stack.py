@@ -116,6 +116,8 @@ class FromSource(Part):
     accelerators: tuple[Accelerator, ...]
     cmake: tuple[Word, ...]
     """`NAME=VALUE` settings of its CMake build."""
+    check: Text
+    """A Python expression over the package that only the right build makes true."""
     why: Text
 
 

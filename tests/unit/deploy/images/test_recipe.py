@@ -103,8 +103,9 @@ def test_only_a_base_with_torch_is_looked_into(stack: Stack) -> None:
 
 def test_gpu_stacks_compile_adios2_against_the_images_mpi(stack: Stack) -> None:
     said = "\n".join(work_of(stack, "docker"))
-    mpi_first = f"--no-deps {stack.mpi.package}=={stack.mpi.version}\n"
-    for sign in (mpi_first, "PIP_NO_BINARY=adios2", "-DADIOS2_USE_MPI=ON"):
+    mpi_first = f"--no-deps {stack.mpi.package}=={stack.mpi.version} mpi4py=="
+    checked = "assert adios2.is_built_with_mpi"
+    for sign in (mpi_first, "PIP_NO_BINARY=adios2", "-DADIOS2_USE_MPI=ON", checked):
         assert (sign in said) == (stack.accelerator != "cpu")
 
 
