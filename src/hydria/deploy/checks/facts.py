@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from itertools import combinations
+from pathlib import PurePosixPath
 
 from hydria.config.facts import Sourced, statements
 from hydria.config.site import Conflict, Site
 from hydria.core.errors import listed
 from hydria.deploy.checks.finding import Finding, error, warning
+from hydria.deploy.images.container import PYTHON
 from hydria.deploy.launching import template_of
 from hydria.deploy.plan import Decision, Plan
 from hydria.deploy.quoting import ShellText
+from hydria.deploy.runtimes import injected_binds
 
 OLD_AFTER_DAYS = 180
 
@@ -114,3 +117,9 @@ def injections_agree(plan: Plan) -> Iterator[Finding]:
         if other.name in row.conflicts or row.name in other.conflicts:
             message = f"injections {row.name!r} and {other.name!r} exclude each other"
             yield error(23, "--inject", f"{message} on {plan.site.name}", "ask for one of them")
+    for bind in injected_binds(plan):
+        source, _, options = bind.partition(":")
+        target = options.partition(":")[0] or source
+        if PurePosixPath(PYTHON).is_relative_to(target):
+            message = f"bind {bind!r} of {plan.site.name} hides {PYTHON} of the image"
+            yield error(23, "container.injections", message, "bind only the folders below it")
