@@ -1,173 +1,254 @@
-"""Seconds of a training step, per architecture, against torch-geometric's layers in the same stack.
+"""Training steps of all architectures, against upstream's published figures and against peers.
 
-A batch of 32 fcc Cu-Au cells of 32 atoms (periodic, 0.08 Å rattle, radius 5 Å, about 43 000
-edges), width 64, 3 convolutions, silu, a graph and a node head, float32, AdamW, one thread.
-`python tests/benchmarks/bench_models.py [NAME…]` times some of them.
+The workload is the one of upstream's figures: 32 periodic fcc Cu-Au cells of 32 atoms (random
+composition, Vegard's lattice, 0.08 Å rattle, EMT energies), radius 5 Å, width 64, 3 convolutions,
+silu, a graph and a node head, float32, AdamW, one thread.
+
+Each candidate runs in a process of its own (so that its peak memory is its own), and all take
+turns. Two fixed kernels, whose times on upstream's machine are known, say how fast this machine
+is; upstream's figures are scaled by them. `bench_models.py [NAME…]` times some of them; a run of
+all writes the table into README.md.
 """
 
 from __future__ import annotations
 
+import statistics
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+import tempfile
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import harness
-import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
-from torch_geometric.nn import CGConv, GATv2Conv, GINConv, MFConv, PNAConv, SAGEConv
-from torch_geometric.nn.models.schnet import CFConv, GaussianSmearing, ShiftedSoftplus
 
-from hydria.models import build_model
-from hydria.models.base import MessagePassingStack
-from hydria.models.registry import ARCHITECTURES
-from hydria.models.state import NodeState
-from hydria.nn.edges import Edges
-from tests.support.graphs import make_crystal
-from tests.support.models import edges_of, graph_fields, join_graphs, make_spec
+from hydria.config.architectures import ARCHITECTURES
 
-RADIUS = 5.0
-HIDDEN = 64
-GAUSSIANS = 50
-HEADS = 6
-HEAD = {"num_headlayers": 2, "dim_headlayers": [HIDDEN, HIDDEN]}
-OUTPUT_HEADS = {
-    "graph": {"num_sharedlayers": 2, "dim_sharedlayers": HIDDEN, **HEAD},
-    "node": {"type": "mlp", **HEAD},
+HERE = Path(__file__).parent
+README = HERE / "README.md"
+BEGIN, END = "<!-- models: begin -->", "<!-- models: end -->"
+BUDGET_S = 15.0
+
+
+class Upstream(NamedTuple):
+    """HydraGNN d251f816 with torch 2.13.0 on 41 665 edges, as published in its facts."""
+
+    seconds: float
+    """Of a step on one thread."""
+    peak_mib: float
+    """Resident set, with the imports."""
+    factor: float = 2.0
+    """How many times as many edges per second are wanted."""
+    seen: float = 1.0
+    """Part of the edges that it looks at."""
+
+
+EDGES = 41_665
+IMPORTS_MIB = 320
+MEMORY_PART = 0.6
+UPSTREAM = {
+    "PNA": Upstream(0.296, 881),
+    "PNAPlus": Upstream(0.613, 970),
+    "PNAEq": Upstream(1.207, 1453),
+    "EGNN": Upstream(0.336, 970),
+    "CGCNN": Upstream(0.307, 992),
+    # its neighbour list has open boundaries: 516 of 1 302 edges of a cell
+    "SchNet": Upstream(0.097, 717, seen=516 / 1302),
+    "PAINN": Upstream(0.387, 1248),
+    "MACE": Upstream(2.853, 2610, factor=4.0),
+    # the best of two threads; one has not been measured, and is slower
+    "DimeNet": Upstream(5.404, 6047, factor=4.0),
+    "GAT": Upstream(1.910, 1409, factor=4.0),
+    "GIN": Upstream(0.015, 633, factor=1.2),
+    "SAGE": Upstream(0.014, 630, factor=1.2),
+    "MFC": Upstream(0.062, 650, factor=1.2),
 }
-# where the defaults are not what upstream's published figures were taken with
-OPTIONS = {
-    "SchNet": {"num_filters": HIDDEN, "num_gaussians": GAUSSIANS},
-    "EGNN": {"equivariance": True},
-}
-# those that see distances through edge features
-WITH_LENGTHS = frozenset({"PNA", "CGCNN", "GAT"})
+# seconds of the calibration kernels on the machine of these figures
+KERNELS = {"product": 0.0631, "gather": 0.0045}
+TORCH_GEOMETRIC = frozenset({"PNA", "SchNet", "CGCNN", "DimeNet", "GAT", "GIN", "SAGE", "MFC"})
+
+MACE_TORCH = "mace-torch==0.3.16"
+CACHE = Path.home() / ".cache" / "hydria" / "benchmarks"
 
 
-class Peer(nn.Module):
-    """A torch-geometric layer in the place of one of ours."""
-
-    def __init__(self, layer: nn.Module, sees_lengths: bool) -> None:
-        super().__init__()
-        self.layer = layer
-        self.sees_lengths = sees_lengths
-
-    def forward(self, nodes: NodeState, edges: Edges, geometry: object) -> NodeState:
-        index = torch.stack((edges.source, edges.target))
-        features = (edges.features,) if self.sees_lengths else ()
-        return NodeState(self.layer(nodes.x, index, *features), None)
+def candidate(kind: str, name: str) -> harness.Candidate:
+    """A process of `models_worker.py`."""
+    memory = {harness.DEFAULT_MEMORY: "1", "THP_MEM_ALLOC_ENABLE": "0"}
+    env = memory if kind == "calibration" else {}
+    return harness.Candidate([sys.executable, str(HERE / "models_worker.py"), kind, name], env)
 
 
-class SchNetPeer(nn.Module):
-    """torch-geometric's continuous-filter layer with its distance basis."""
+def calibrate() -> dict[str, float]:
+    """How slow this machine is beside that of upstream's figures, and its two rates.
 
-    def __init__(self, in_dim: int, out_dim: int) -> None:
-        super().__init__()
-        self.basis = GaussianSmearing(0.0, RADIUS, GAUSSIANS)
-        filters = [nn.Linear(GAUSSIANS, HIDDEN), ShiftedSoftplus(), nn.Linear(HIDDEN, HIDDEN)]
-        self.layer = CFConv(in_dim, out_dim, HIDDEN, nn.Sequential(*filters), RADIUS)
-
-    def forward(self, x: Tensor, index: Tensor, features: Tensor) -> Tensor:
-        lengths = features.flatten()
-        return self.layer(x, index, lengths, self.basis(lengths))
-
-
-def pna(in_dim: int, out_dim: int, degrees: Tensor) -> nn.Module:
-    aggregators = ["mean", "min", "max", "std"]
-    scalers = ["identity", "amplification", "attenuation", "linear"]
-    return PNAConv(in_dim, out_dim, aggregators, scalers, degrees, edge_dim=1)
+    Returns:
+        `scale`, `flop_per_s`, `bytes_per_s`, and the seconds of each kernel.
+    """
+    names = [*KERNELS, "matrix", "copy"]
+    kernels = {name: candidate("calibration", name) for name in names}
+    seconds = harness.take_turns(kernels, BUDGET_S)
+    for kernel in kernels.values():
+        kernel.finish()
+    scale = statistics.geometric_mean(seconds[name] / KERNELS[name] for name in KERNELS)
+    rates = {"flop_per_s": 2 * 1024**3 / seconds["matrix"], "bytes_per_s": 2**26 / seconds["copy"]}
+    return {"scale": scale, **rates, **seconds}
 
 
-def gat(in_dim: int, out_dim: int, degrees: Tensor) -> nn.Module:
-    concat = out_dim != HIDDEN
-    options = {"heads": HEADS, "edge_dim": 1, "dropout": 0.25, "concat": concat}
-    return GATv2Conv(in_dim, HIDDEN, **options)
+def mace_python() -> Path:
+    """The Python of an environment with mace-torch beside our torch; made on first use.
+
+    Raises:
+        subprocess.CalledProcessError: if it cannot be installed.
+    """
+    folder = CACHE / MACE_TORCH.replace("==", "-")
+    python = folder / "bin" / "python"
+    done = folder / "installed"
+    if not done.exists():
+        print(f"installing {MACE_TORCH} into {folder}", flush=True)
+        venv.create(folder, clear=True)
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        packages = folder / "lib" / version / "site-packages"
+        # its pins (e3nn 0.4.4) come first, our torch serves both
+        own = next(path for path in sys.path if path.endswith("site-packages"))
+        (packages / "ours.pth").write_text(f"import site; site.addsitedir({own!r})\n")
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q"]
+        subprocess.run([*pip, MACE_TORCH], check=True, capture_output=True, text=True)
+        done.touch()
+    return python
 
 
-def gin(in_dim: int, out_dim: int, degrees: Tensor) -> nn.Module:
-    layers = nn.Sequential(nn.Linear(in_dim, out_dim), nn.ReLU(), nn.Linear(out_dim, out_dim))
-    return GINConv(layers, 100.0, train_eps=True)
+@contextmanager
+def mace_peer() -> Iterator[harness.Candidate | None]:
+    """mace-torch's step on the same graphs; None, with a line that says so, where it fails."""
+    try:
+        python = mace_python()
+    except (subprocess.CalledProcessError, OSError) as err:
+        said = getattr(err, "stderr", None) or str(err)
+        print(f"mace-torch is left out, MACE has no peer: {said}", flush=True)
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        graphs = Path(folder) / "graphs.npz"
+        worker = [sys.executable, str(HERE / "models_worker.py"), "graphs", str(graphs)]
+        subprocess.run(worker, check=True)
+        command = [str(python), str(HERE / "models_mace_peer.py"), str(graphs)]
+        yield harness.Candidate(command, {"PYTHONWARNINGS": "ignore"})
 
 
-class CGCNNPeer(nn.Module):
-    """torch-geometric's crystal layer after the same embedding as ours."""
-
-    def __init__(self, in_dim: int, out_dim: int) -> None:
-        super().__init__()
-        self.embed = nn.Linear(in_dim, out_dim) if in_dim != out_dim else nn.Identity()
-        self.layer = CGConv(out_dim, 1)
-
-    def forward(self, x: Tensor, index: Tensor, features: Tensor) -> Tensor:
-        return self.layer(self.embed(x), index, features)
-
-
-# layer from (in_dim, out_dim, degree histogram), and whether it takes the edge lengths
-PEERS: dict[str, tuple[Callable[[int, int, Tensor], nn.Module], bool]] = {
-    "PNA": (pna, True),
-    "SchNet": (lambda in_dim, out_dim, degrees: SchNetPeer(in_dim, out_dim), True),
-    "CGCNN": (lambda in_dim, out_dim, degrees: CGCNNPeer(in_dim, out_dim), True),
-    "GAT": (gat, True),
-    "GIN": (gin, False),
-    "SAGE": (lambda in_dim, out_dim, degrees: SAGEConv(in_dim, out_dim), False),
-    "MFC": (lambda in_dim, out_dim, degrees: MFConv(in_dim, out_dim, len(degrees) - 1), False),
-}
+def measure(name: str, machine: dict[str, float]) -> dict[str, Any]:
+    """Ours beside its peer, and both beside what upstream's figures demand here."""
+    if name == "MACE":
+        with mace_peer() as mace:
+            return judged(name, machine, {"mace-torch": mace} if mace else {})
+    if name in TORCH_GEOMETRIC:
+        peer = "torch-geometric"
+        return judged(name, machine, {peer: candidate(peer, name)})
+    return judged(name, machine, {})
 
 
-def make_step(model: nn.Module, batch: object, targets: list[Tensor]) -> Callable[[], None]:
-    """One step: forward, loss, backward, AdamW."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, foreach=True)
+def judged(
+    name: str, machine: dict[str, float], peers: dict[str, harness.Candidate]
+) -> dict[str, Any]:
+    """Seconds, memory, their limits, and what a step costs at least."""
+    candidates = {"ours": candidate("ours", name), **peers}
+    seconds = harness.take_turns(candidates, BUDGET_S)
+    facts = {label: one.finish() for label, one in candidates.items()}
+    ours = seconds.pop("ours")
+    upstream, work = UPSTREAM[name], facts["ours"]
+    there = upstream.seconds / upstream.seen * (work["edges"] / EDGES) * machine["scale"]
+    limit_mib = MEMORY_PART * (upstream.peak_mib - IMPORTS_MIB)
+    predicted = work["flop"] / machine["flop_per_s"] + work["bytes"] / machine["bytes_per_s"]
+    return {
+        "name": name,
+        "seconds": ours,
+        "target": there / upstream.factor,
+        "peers": seconds,
+        "peers_mib": {label: facts[label]["peak_mib"] for label in peers},
+        "edges_per_s": work["edges"] / ours,
+        "upstream_seconds": there,
+        "times_upstream": there / ours,
+        "factor": upstream.factor,
+        "peak_mib": work["peak_mib"],
+        "limit_mib": limit_mib,
+        "flop": work["flop"],
+        "bytes": work["bytes"],
+        "predicted_seconds": predicted,
+        "ok": ours <= min([there / upstream.factor, *seconds.values()])
+        and work["peak_mib"] <= limit_mib,
+    }
 
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        outputs = model(batch)
-        loss = sum(functional.mse_loss(o, t) for o, t in zip(outputs, targets, strict=True))
-        loss.backward()
-        optimizer.step()
 
-    return step
+HEADINGS = (
+    "architecture", "step", "edges/s", "× upstream", "wanted", "peer", "× peer",
+    "peak MiB", "allowed", "Gflop", "MB", "predicted", "",
+)  # fmt: skip
+
+
+def table(figures: list[dict[str, Any]]) -> str:
+    """The figures in Markdown."""
+    lines = ["| " + " | ".join(HEADINGS) + " |", "|---" * len(HEADINGS) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(row_of(figure)) + " |" for figure in figures)])
+
+
+def row_of(figure: dict[str, Any]) -> list[str]:
+    """The cells of one architecture."""
+    peer = next(iter(figure["peers"]), None)
+    return [
+        figure["name"],
+        harness.human(figure["seconds"]),
+        f"{figure['edges_per_s'] / 1e3:,.0f} k".replace(",", " "),
+        f"{figure['times_upstream']:.2f}",
+        f"{figure['factor']:g}",
+        peer or "–",
+        f"{figure['peers'][peer] / figure['seconds']:.2f}" if peer else "–",
+        f"{figure['peak_mib']:.0f}",
+        f"{figure['limit_mib']:.0f}",
+        f"{figure['flop'] / 1e9:.1f}",
+        f"{figure['bytes'] / 1e6:.0f}",
+        harness.human(figure["predicted_seconds"]),
+        "ok" if figure["ok"] else "MISSED",
+    ]
+
+
+def write_readme(text: str) -> None:
+    """Put the table where README.md wants it."""
+    before, rest = README.read_text().split(BEGIN)
+    after = rest.split(END)[1]
+    README.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+
+
+def machine_line(machine: dict[str, Any], calibration: dict[str, float]) -> str:
+    """With what the figures were taken."""
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return (
+        f"{machine['date']}, {machine['processor']} ({machine['cores']} cores, one thread), Python "
+        f"{machine['python']}, {versions}, {MACE_TORCH.replace('==', ' ')}. Calibration: product "
+        f"{harness.human(calibration['product'])}, gather {harness.human(calibration['gather'])}, "
+        f"so upstream's seconds × {calibration['scale']:.2f}; "
+        f"{calibration['flop_per_s'] / 1e9:.0f} Gflop/s, "
+        f"{calibration['bytes_per_s'] / 1e9:.1f} GB/s."
+    )
 
 
 def main() -> int:
-    bench = harness.Bench("models", ("torch", "torch-geometric", "numpy"))
-    crystals = [make_crystal(2, 3.75, rattle=0.08, seed=seed) for seed in range(32)]
-    graphs = [graph_fields(c, edges_of(c, RADIUS), torch.float32) for c in crystals]
-    batch = join_graphs(graphs, torch.float32)
-    degrees = torch.bincount(torch.bincount(batch.edge_index[1]))
-    targets = [torch.randn(batch.num_graphs, 1), torch.randn(batch.num_nodes, 2)]
-    print(f"{batch.num_graphs} graphs, {batch.num_nodes} nodes, {batch.num_edges} edges")
-
-    def model_of(name: str) -> MessagePassingStack:
-        spec = make_spec(
-            name,
-            edge_features=name in WITH_LENGTHS,
-            precision="fp32",
-            pna_deg=degrees.tolist(),
-            hidden_dim=HIDDEN,
-            num_conv_layers=3,
-            radius=RADIUS,
-            output_heads=OUTPUT_HEADS,
-            **OPTIONS.get(name, {}),
+    """Time the architectures named, or all."""
+    wanted = sys.argv[1:] or list(ARCHITECTURES)
+    if unknown := [name for name in wanted if name not in UPSTREAM]:
+        raise SystemExit(
+            f"no such architecture: {', '.join(unknown)}; there are {', '.join(UPSTREAM)}"
         )
-        torch.manual_seed(0)
-        return build_model(spec)
-
-    def candidates(name: str) -> Iterator[tuple[str, nn.Module]]:
-        yield name, model_of(name)
-        if name in PEERS:
-            make_layer, sees_lengths = PEERS[name]
-            model = model_of(name)
-            for place, (width_in, width_out) in enumerate(pairwise(model.widths())):
-                model.convs[place] = Peer(make_layer(width_in, width_out, degrees), sees_lengths)
-            yield "torch-geometric", model
-
-    numbers = np.concatenate([crystal.numbers for crystal in crystals])
-    elements = batch.replace(x=torch.as_tensor(numbers, dtype=torch.float32).unsqueeze(1))
-    for name in sys.argv[1:] or ARCHITECTURES:
-        inputs = elements if name == "MACE" else batch
-        calls = {label: make_step(model, inputs, targets) for label, model in candidates(name)}
-        seconds = harness.interleaved(calls, repeats=7, warmup=2)
-        bench.record(f"{name} step", seconds.pop(name), peers=seconds)
+    bench = harness.Bench("models", ("torch", "torch-geometric", "e3nn", "numpy"))
+    calibration = calibrate()
+    for name in wanted:
+        figure = measure(name, calibration)
+        bench.figures.append(figure)
+        print(table([figure]).splitlines()[-1], flush=True)
+    line = machine_line(bench.machine(), calibration)
+    print(f"\n{line}\n\n{table(bench.figures)}")
+    if not sys.argv[1:]:
+        write_readme(f"{line}\n\n{table(bench.figures)}")
     return bench.finish()
 
 
