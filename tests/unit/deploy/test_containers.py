@@ -55,10 +55,8 @@ def test_variables_of_the_runtime_are_not_passed_on() -> None:
 
 
 def test_image_sees_neither_python_packages_of_the_machine_nor_its_tmpdir() -> None:
-    with_image, without = (
-        render(plan_for("frontier", account="a", **flags)).text
-        for flags in ({"image": "/x.sif"}, {})
-    )
+    without = render(plan_for("frontier", account="a")).text
+    with_image = render(plan_for("frontier", account="a", image="/x.sif")).text
     for line in ("unset PYTHONPATH PYTHONHOME\n", "export TMPDIR=/tmp\n", "start_image || die"):
         assert line in with_image
         assert line not in without
