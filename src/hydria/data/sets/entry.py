@@ -80,9 +80,9 @@ class DataSet:
                 f"{data_root / self.name}: expected nothing there yet, got "
                 f"{there.count or 'other'} structures ({there.how}). Hint: --force makes it anew"
             )
-        log.info("making the data set %s", self.name)
 
         def fill(folder: Path) -> Origin:
+            log.info("making the data set %s", self.name)
             make(folder, number, progress)
             return Origin(MADE, number)
 
