@@ -16,8 +16,8 @@ from torch.nn import functional
 from hydria.nn.edges import Edges
 from hydria.nn.segments import Segments, segment_sum, summed_fast
 
-# numbers gathered at a time on a CPU: two megabytes in float32
-CHUNK_SIZE = 1 << 19
+# numbers gathered at a time on a CPU: half a megabyte in float32
+CHUNK_SIZE = 1 << 17
 
 
 def edge_logits(
