@@ -25,7 +25,9 @@ PROGRAMS = {
     "flux": ("flux",),
 }
 # Folders of nodes that this machine does not have, and what stands for them.
-FOLDERS = {"/mnt/bb": "disk", "/local/scratch": "disk", "/var/run/palsd": "palsd"}
+FOLDERS = {
+    "/mnt/bb": "disk", "/local/scratch": "disk", "/var/run/palsd": "palsd", "/opt/cray": "cray",
+}  # fmt: skip
 SHIM = (
     '#!/bin/bash\nPYTHONPATH="{repository}" exec "{python}" -m tests.support.shims.{module} "$@"\n'
 )

@@ -34,14 +34,12 @@ def be_on_node(env: Mapping[str, str]) -> None:
     vars(socket).update(gethostname=lambda: env["SHIMS_HOST"])
     if "SHIMS_THREADS" not in env:
         return
-    from hydria.doctor import collect
+    from hydria.doctor import collect, machine
 
-    machine, root = MACHINES[env["SHIMS_MACHINE"]], Path(env["SHIMS"], "node")
+    rules, root = MACHINES[env["SHIMS_MACHINE"]], Path(env["SHIMS"], "node")
     threads = {int(thread) for thread in env["SHIMS_THREADS"].split(",")}
-    vars(os).update(
-        sched_getaffinity=lambda _: threads, cpu_count=lambda: machine.cores * machine.smt
-    )
+    vars(os).update(sched_getaffinity=lambda _: threads, cpu_count=lambda: rules.cores * rules.smt)
     vars(collect).update(
-        binding_facts=partial(collect.binding_facts, root=root),
-        host_facts=partial(collect.host_facts, root=root),
+        binding_facts=partial(machine.binding_facts, root=root),
+        host_facts=partial(machine.host_facts, root=root),
     )
