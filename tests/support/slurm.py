@@ -172,13 +172,14 @@ class Slurm:
             wait_until(lambda: name in self._idle(), START_TIMEOUT_S, f"{name} stays away")
 
     def _processes_of(self, node: str) -> Iterator[int]:
-        """Its daemon, and all that it has started of jobs."""
+        """Its daemon, the ranks of jobs, and the daemon of each step, which is their parent."""
         yield int((self.root / f"run/{node}.pid").read_text())
         mine = {f"SLURMD_NODENAME={node}", f"SLURM_CONF={self.environment['SLURM_CONF']}"}
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 if mine <= set((folder / "environ").read_text(errors="replace").split("\0")):
                     yield int(folder.name)
+                    yield from _step_daemon((folder / "stat").read_text())
 
     def _start_munge(self) -> None:
         folder = self.root / "munge"
@@ -243,6 +244,12 @@ def asleep(pid: int) -> Iterator[None]:
     finally:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
+
+
+def _step_daemon(stat: str) -> Iterator[int]:
+    parent = int(stat.rpartition(")")[2].split()[1])
+    if Path(f"/proc/{parent}/comm").read_text().startswith("slurmstepd"):
+        yield parent
 
 
 def _free_ports(count: int) -> list[int]:
