@@ -9,8 +9,15 @@ from typing import IO
 
 import pytest
 
+from hydria._version import __version__
+from hydria.deploy.images import docker, tools
+from hydria.deploy.images.base import base_image as read_base
+from hydria.deploy.images.build import Build
 from hydria.deploy.images.container import read_facts
-from tests.support.images import EXEC, SHORT, docker_archive, losses, run
+from hydria.deploy.images.docker import build_docker
+from hydria.deploy.images.sif import labels_of
+from hydria.deploy.images.stack import load_stack
+from tests.support.images import EXEC, SHORT, base_image, docker_archive, losses, run
 
 pytestmark = [
     pytest.mark.system("apptainer"),
@@ -20,13 +27,15 @@ pytestmark = [
 ]
 
 
+FAST = ("--mksquashfs-args", "-comp zstd -Xcompression-level 1")
+
+
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Docker image as a SIF."""
     target = tmp_path_factory.mktemp("docker") / "docker.sif"
-    fast = ("--mksquashfs-args", "-comp zstd -Xcompression-level 1")
     source = f"docker-archive:{docker_archive()}"
-    run("apptainer", "-s", "build", *fast, target, source, timeout_s=600)
+    run("apptainer", "-s", "build", *FAST, target, source, timeout_s=600)
     return target
 
 
@@ -46,6 +55,29 @@ def test_the_archive_says_how_to_start_and_to_check_it(converted: Path) -> None:
     assert config["Healthcheck"]["Test"][-1].startswith("hydria doctor")
     assert config["Labels"]["org.hydria.stack"] == "cpu"
     assert run("apptainer", "-s", "run", converted, "--version").startswith("hydria ")
+
+
+@pytest.mark.system("podman")
+def test_podman_builds_where_it_is_the_first_to_be_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A short recipe in place of the stack's: what podman is told is the same."""
+    recipe = (
+        "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nARG HYDRIA_VERSION PIP_CONFIG_FILE\n"
+        "COPY requirements.txt /requirements.txt\n"
+        'RUN test -r "$PIP_CONFIG_FILE" && python3 --version > /python\n'
+        "LABEL version=${HYDRIA_VERSION}\n"
+    )
+    monkeypatch.setattr(tools, "DOCKER_BUILDERS", ("podman",))
+    monkeypatch.setattr(docker, "print_recipe", lambda *_: recipe)
+    archive, image = tmp_path / "hydria-cpu.tar", tmp_path / "hydria-cpu.sif"
+    build_docker(Build(load_stack("cpu"), read_base(str(base_image())), archive))
+    run("apptainer", "-s", "build", *FAST, image, f"docker-archive:{archive}", timeout_s=600)
+    said = run(*EXEC, image, "sh", "-c", "cat /python; ls /mnt; head -1 /requirements.txt")
+    assert said.startswith("Python 3.11")
+    # nothing of the host's pip configuration is in it
+    assert said.splitlines()[1].startswith("# What the image installs")
+    assert labels_of(image)["version"] == __version__
 
 
 def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -158,6 +159,12 @@ def test_verify_and_bill_of_materials(image: Path, tmp_path: Path) -> None:
     assert {"torch", "hydria", "mpich"} <= {part["name"] for part in parts}
 
 
+def test_caches_lie_where_the_user_may_write(as_them: Run, image: Path) -> None:
+    show = "import os; print(os.environ['XDG_CACHE_HOME'])"
+    said = as_them(*EXEC, "--env", "TMPDIR=/scratch", image, "sh", "-c", f'python -c "{show}" 2>&1')
+    assert re.fullmatch(r"/scratch/hydria-\d+/cache\n", said)
+
+
 def test_nothing_of_the_build_stays(image: Path) -> None:
     said = run(
         *EXEC, "--containall", image, "sh", "-c",
@@ -215,6 +222,23 @@ def test_bind_that_does_not_exist_is_named(image: Path) -> None:
         inside(image, ["true"], binds=["/nowhere:/data"])
 
 
+def test_machine_without_user_namespaces_is_refused(tmp_path: Path) -> None:
+    """The kernel's limit holds in a namespace of the test's own, where it may be set."""
+    build = [sys.executable, "-m", "hydria", "image", "build", "cpu", "--base", str(base_image())]
+    none = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "sh", "-c", none, "sh", *build],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "user.max_user_namespaces: expected at least 1, got 0" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_full_disk_leaves_no_half_image(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
@@ -230,18 +254,22 @@ def test_full_disk_leaves_no_half_image(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["small"]
 
 
-def test_interrupted_build_leaves_no_half_image(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_build_leaves_no_half_image(tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "hydria", "image", "build", "cpu", "--output", "x.sif"]
     with subprocess.Popen(
         [*command, "--base", str(base_image())],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,
+        env=os.environ | {"TMPDIR": str(tmp_path), "APPTAINER_TMPDIR": str(tmp_path)},
     ) as process:
         stderr: Any = process.stderr
         next(line for line in stderr if "pip install" in line)
-        os.killpg(process.pid, signal.SIGINT)
+        process.send_signal(number)
         stderr.read()
         assert process.wait(60) == 130
+    # all that the build started is gone, as are its folders
+    started = [file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists()]
+    assert not [line for line in started if bytes(tmp_path) in line]
     assert list(tmp_path.iterdir()) == []

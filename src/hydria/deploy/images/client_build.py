@@ -7,6 +7,7 @@ Usage: python -m hydria.deploy.images.client_build IMAGE RECIPE [OPTION…]
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -15,6 +16,8 @@ def main(image: str, recipe: str, *options: str) -> int:
     """Pass on what the build prints; returns Apptainer's exit code."""
     from spython.main import Client
 
+    # whoever is told to stop waits here until Apptainer, which is told too, has tidied up
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
     _, lines = Client.build(
         recipe,
         image,
