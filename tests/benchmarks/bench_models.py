@@ -86,11 +86,9 @@ def calibrate() -> dict[str, float]:
     Returns:
         `scale`, `flop_per_s`, `bytes_per_s`, and the seconds of each kernel.
     """
-    names = [*KERNELS, "matrix", "copy"]
-    kernels = {name: candidate("calibration", name) for name in names}
-    seconds = harness.take_turns(kernels, BUDGET_S)
-    for kernel in kernels.values():
-        kernel.finish()
+    kernels = candidate("calibration", "all")
+    harness.take_turns({"kernels": kernels}, BUDGET_S)
+    seconds = kernels.finish()
     scale = statistics.geometric_mean(seconds[name] / KERNELS[name] for name in KERNELS)
     rates = {"flop_per_s": 2 * 1024**3 / seconds["matrix"], "bytes_per_s": 2**26 / seconds["copy"]}
     return {"scale": scale, **rates, **seconds}
