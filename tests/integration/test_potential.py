@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from ase import Atoms, units
+from ase.build import bulk
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.filters import FrechetCellFilter
 from ase.md.langevin import Langevin
@@ -18,11 +21,13 @@ from ase.md.verlet import VelocityVerlet
 from ase.optimize import BFGS
 from typer.testing import CliRunner
 
+from hydria.cli.export import app as export_app
 from hydria.cli.predict import app
+from hydria.cli.validate import app as validate_app
 from hydria.core.errors import ConfigError, DataError, HydriaError
 from hydria.potential import HydriaCalculator
 from tests.support.potentials import emt_frames, potential_tree
-from tests.support.runs import run_here
+from tests.support.runs import command_env, run_here
 
 EPOCHS = 60
 
@@ -204,6 +209,92 @@ def test_a_run_of_other_properties_is_no_potential(run: Path, tmp_path: Path) ->
     run_here(tree, tmp_path / "run")
     with pytest.raises(HydriaError, match="expected an interatomic potential"):
         HydriaCalculator(tmp_path / "run")
+
+
+# --- exported files -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def exported(run: Path) -> Path:
+    path = run.parent / "potential.pt2"
+    done = CliRunner().invoke(export_app, [str(run), "--out", str(path)])
+    assert done.exit_code == 0, done.output
+    return path
+
+
+def test_exported_potential_gives_identical_forces(run: Path, exported: Path, atoms: Atoms) -> None:
+    other = atoms.copy()
+    atoms.calc, other.calc = HydriaCalculator(run), HydriaCalculator(exported)
+    assert other.get_potential_energy() == pytest.approx(atoms.get_potential_energy(), abs=1e-12)
+    np.testing.assert_allclose(other.get_forces(), atoms.get_forces(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(other.get_stress(), atoms.get_stress(), rtol=0, atol=1e-12)
+    other.symbols[0] = "Ni"
+    with pytest.raises(HydriaError, match="got Ni too"):
+        other.get_potential_energy()
+
+
+LIGHT = """
+import sys
+for name in ("torch_geometric", "e3nn", "adios2", "mpi4py.MPI", "pyarrow", "tensorboard"):
+    sys.modules[name] = None
+from ase.build import bulk
+from hydria.potential import HydriaCalculator
+atoms = bulk("Cu", cubic=True)
+atoms.calc = HydriaCalculator(sys.argv[1])
+print(atoms.get_potential_energy(), *atoms.get_stress())
+heavy = ("hydria.models", "hydria.train", "hydria.workloads", "hydria.data", "hydria.nn")
+assert not [name for name in sys.modules if name.startswith(heavy)]
+"""
+
+
+def test_exported_potential_needs_nothing_of_what_trains(run: Path, exported: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIGHT, str(exported)],
+        capture_output=True, text=True, timeout=120, check=False, env=command_env(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    atoms = bulk("Cu", cubic=True)
+    atoms.calc = HydriaCalculator(run)
+    found = [float(word) for word in done.stdout.split()]
+    assert found == pytest.approx([atoms.get_potential_energy(), *atoms.get_stress()], abs=1e-9)
+
+
+def test_what_is_no_exported_potential_is_refused(tmp_path: Path, exported: Path) -> None:
+    (tmp_path / "torn.pt2").write_bytes(exported.read_bytes()[:1000])
+    with pytest.raises(HydriaError, match="expected a potential that hydria export wrote"):
+        HydriaCalculator(tmp_path / "torn.pt2")
+    with pytest.raises(HydriaError, match="expected float64, the precision it was exported in"):
+        HydriaCalculator(exported, precision="fp32")
+
+
+# --- checks -------------------------------------------------------------------------------------
+
+
+def test_validation_stands_beside_a_calculator_of_ase(run: Path, tmp_path: Path) -> None:
+    """The bulk modulus is found twice: from energies, and from stresses."""
+    ordered = bulk("Cu", cubic=True, a=3.85)
+    ordered.numbers[0] = 79
+    ase.io.write(tmp_path / "ordered.extxyz", ordered)
+    arguments = [str(run), "--crystal", str(tmp_path / "ordered.extxyz"), "--reference", "emt"]
+    done = CliRunner().invoke(validate_app, [*arguments, "--time", "0.05", "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    rows = {line[:20].strip(): line[20:].split() for line in done.output.splitlines()}
+    for column, tolerance in ((0, 0.1), (-1, 0.03)):  # ours is young and far from quadratic
+        first, second, modulus = (
+            float(rows[name][column]) for name in ("C11 (GPa)", "C12 (GPa)", "bulk modulus (GPa)")
+        )
+        assert (first + 2 * second) / 3 == pytest.approx(modulus, rel=tolerance)
+    assert 0.5 < float(rows["vacancy (eV)"][-1]) < 2.0
+    kept = json.loads((tmp_path / "validation.json").read_text())
+    assert kept["lattice"][0] == pytest.approx(float(rows["lattice (Å)"][0]), abs=1e-4)
+    page = (tmp_path / "validation.html").read_text()
+    assert "data:image/svg+xml" in page
+    assert "C44 (GPa)" in page
+
+
+def test_a_crystal_must_be_named_when_there_are_several_elements(run: Path) -> None:
+    with pytest.raises(HydriaError, match="because the training set has Cu, Au"):
+        CliRunner().invoke(validate_app, [str(run)], catch_exceptions=False)
 
 
 # --- files --------------------------------------------------------------------------------------

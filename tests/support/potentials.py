@@ -102,7 +102,7 @@ def emt_frames(count: int = 16, repeat: int = 1, seed: int = 0) -> list[Any]:
     for index in range(count):
         atoms = bulk("Cu", cubic=True).repeat((repeat + 1, repeat, repeat))
         atoms.numbers = rng.choice([29, 79], len(atoms))
-        stretch = np.eye(3) * (1.05 + 0.1 * rng.random()) + rng.normal(0, 0.01, (3, 3))
+        stretch = np.eye(3) * (0.98 + 0.15 * rng.random()) + rng.normal(0, 0.01, (3, 3))
         atoms.set_cell(atoms.cell @ stretch, scale_atoms=True)
         atoms.positions += rng.normal(0, 0.08, atoms.positions.shape)
         atoms.calc = EMT()

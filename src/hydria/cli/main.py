@@ -23,6 +23,8 @@ COMMANDS = {
     "prepare": ("hydria.cli.prepare", "raw files to a graph store"),
     "train": ("hydria.cli.train", "train a config"),
     "predict": ("hydria.cli.predict", "evaluate a finished run"),
+    "export": ("hydria.cli.export", "write a potential as one file"),
+    "validate-potential": ("hydria.cli.validate", "equation of state, elasticity and more"),
     "checkpoint": ("hydria.cli.checkpoint", "turn checkpoints of HydraGNN into runs"),
     "report": ("hydria.cli.report", "draw the report of a run"),
 }
@@ -48,7 +50,8 @@ TRAIN_MODULES = frozenset(
 
 def usage() -> str:
     lines = ["Usage: hydria COMMAND [ARGS]…", "", "Commands:"]
-    lines += [f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items()]
+    wide = max(map(len, COMMANDS))
+    lines += [f"  {name:<{wide}} {text}" for name, (_, text) in COMMANDS.items()]
     lines += ["", "hydria COMMAND --help tells more; hydria --version prints the version."]
     return "\n".join(lines)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from ase.data import atomic_numbers
@@ -12,26 +11,13 @@ from torch import Tensor, nn
 from hydria.config.potential import PotentialSpec
 from hydria.config.spec import ModelSpec
 from hydria.core.errors import ModelError
-from hydria.graph.batch import GraphBatch
+from hydria.graph.derivatives import PotentialOutputs, derivatives
 from hydria.models.base import MessagePassingStack, graphs_of, required_cutoff
 from hydria.models.zbl import ZBL
 from hydria.nn.edges import Edges
 from hydria.nn.segments import Segments, segment_sum
 
 NUM_ELEMENTS = 119
-# Voigt's order: xx, yy, zz, yz, xz, xy
-VOIGT = (0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)
-
-
-class PotentialOutputs(NamedTuple):
-    """What a potential gives for a batch of G structures with N atoms."""
-
-    energy: Tensor
-    """(G,) eV."""
-    forces: Tensor
-    """(N, 3) eV/Å, -dE/dpos."""
-    stress: Tensor | None
-    """(G, 3, 3) eV/Å³, dE/dε over the volume: positive under tension; None without a lattice."""
 
 
 class Potential(nn.Module):
@@ -95,47 +81,13 @@ class Potential(nn.Module):
         Args:
             batch: with `pos`, `z`, and `edge_shifts` and `cell` where it is periodic.
         """
-        differentiable = torch.is_grad_enabled() and self.training
-        with torch.enable_grad():
-            strained, pos, strain = self._strained(batch)
-            energy = self.energies(strained)
-            wanted = [pos] if strain is None else [pos, strain]
-            slopes = torch.autograd.grad(
-                energy.sum(),
-                wanted,
-                create_graph=differentiable,
-                materialize_grads=True,
-            )
-        stress = None
-        if strain is not None:
-            volume = torch.linalg.det(batch.cell).abs().to(slopes[1].dtype)
-            stress = slopes[1] / volume.view(-1, 1, 1)
-        if not differentiable:
-            energy = energy.detach()
-        return PotentialOutputs(energy, -slopes[0], stress)
-
-    def _strained(self, batch: Any) -> tuple[Any, Tensor, Tensor | None]:
-        """The batch as a function of its positions, and of a strain that is zero."""
-        pos = batch.pos.detach().to(self.network.outputs.dtype).requires_grad_()
-        if not self.with_stress:
-            return _replaced(batch, pos=pos), pos, None
-        if getattr(batch, "cell", None) is None:
-            raise ModelError("batch.cell: expected lattice vectors, because stress is asked for")
-        graph = graphs_of(batch).index
-        strain = pos.new_zeros(batch.num_graphs, 3, 3, requires_grad=True)
-        symmetric = 0.5 * (strain + strain.mT)
-        fields = {"pos": pos + torch.bmm(pos.unsqueeze(1), symmetric[graph]).squeeze(1)}
-        shifts = getattr(batch, "edge_shifts", None)
-        if shifts is not None:
-            shifts = shifts.to(pos.dtype)
-            of_edge = symmetric[graph[batch.edge_index[1]]]
-            fields["edge_shifts"] = shifts + torch.bmm(shifts.unsqueeze(1), of_edge).squeeze(1)
-        return _replaced(batch, **fields), pos, strain
-
-
-def voigt(stress: Tensor) -> Tensor:
-    """(G, 3, 3) → (G, 6): xx, yy, zz, yz, xz, xy."""
-    return stress[:, VOIGT[0], VOIGT[1]]
+        return derivatives(
+            self.energies,
+            batch,
+            dtype=self.network.outputs.dtype,
+            with_stress=self.with_stress,
+            differentiable=torch.is_grad_enabled() and self.training,
+        )
 
 
 def _summed(values: Tensor, graphs: Segments) -> Tensor:
@@ -157,12 +109,3 @@ def _reference(spec: PotentialSpec) -> Tensor:
     for symbol, energy in given.items():
         energies[atomic_numbers[symbol]] = energy
     return energies
-
-
-def _replaced(batch: Any, **fields: Tensor) -> Any:
-    if isinstance(batch, GraphBatch):
-        return batch.replace(**fields)
-    other = copy.copy(batch)
-    for name, value in fields.items():
-        setattr(other, name, value)
-    return other

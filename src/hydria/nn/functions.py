@@ -1,11 +1,34 @@
-"""Calling our own differentiable functions."""
+"""Calling our own differentiable functions, or torch's own operations in their place."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor
+
+_PLAIN: ContextVar[bool] = ContextVar("plain", default=False)
+
+
+@contextmanager
+def plain_operations() -> Iterator[None]:
+    """Use torch's own operations alone while the block runs, none of which looks at the data.
+
+    So a model can be recorded as a graph of operations, for batches of any size.
+    """
+    token = _PLAIN.set(True)
+    try:
+        yield
+    finally:
+        _PLAIN.reset(token)
+
+
+def plain() -> bool:
+    """Whether only torch's own operations are to be used."""
+    return _PLAIN.get()
 
 
 def applied(function: type[torch.autograd.Function], *inputs: Any) -> Tensor:

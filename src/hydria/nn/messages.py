@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hydria.nn.edges import Edges
+from hydria.nn.functions import plain
 from hydria.nn.segments import Segments, bag_sum, in_place_mul, segment_sum, summed_fast
 
 
@@ -57,6 +58,9 @@ def gated_sum(
     Returns:
         (N, C).
     """
+    if plain():
+        messages = edges.from_source(x) * _of_edges(gates * weights, pairs)
+        return segment_sum(messages, edges.by_target)
     Apply = Callable[[Tensor, Tensor, Tensor, Edges, Segments | None], Tensor]
     return cast(Apply, _GatedSum.apply)(x, gates, weights, edges, pairs)
 
@@ -108,6 +112,8 @@ def equal_pairs(edges: Edges, lengths: Tensor) -> Segments | None:
     Returns:
         The edges grouped into E/2 pairs.
     """
+    if plain():
+        return None
     count = len(lengths)
     if count == 0 or count % 2 or lengths.device.type != "cpu":
         return None

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from hydria.nn.edges import Edges
-from hydria.nn.functions import applied
+from hydria.nn.functions import applied, plain
 
 # numbers gathered at a time: a megabyte in float32
 CHUNK_SIZE = 1 << 18
@@ -46,7 +46,8 @@ class OuterSums:
             grouped: whether nodes are taken together by degree; None: on a CPU.
         """
         self.edges = edges
-        self.grouped = edges.source.device.type == "cpu" if grouped is None else grouped
+        asked = edges.source.device.type == "cpu" if grouped is None else grouped
+        self.grouped = asked and not plain()
         if self.grouped:
             self._group()
 

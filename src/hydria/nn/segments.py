@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hydria.nn.functions import plain
+
 # beyond this ratio of padded to real rows the padding costs more than it saves
 MAX_PADDING = 8
 
@@ -82,12 +84,17 @@ class Segments:
 
     def spread(self, values: Tensor) -> Tensor:
         """Give each row the value of its segment: (S, …) → (R, …)."""
+        if plain():
+            return values.index_select(0, self.index)
         apply = cast(Callable[[Tensor, Segments], Tensor], _Spread.apply)
         return apply(values, self)
 
 
 def segment_sum(values: Tensor, segments: Segments) -> Tensor:
     """Sum rows by segment: (R, …) → (S, …); empty segments give 0."""
+    if plain():
+        total = values.new_zeros(segments.num_segments, *values.shape[1:])
+        return total.index_add(0, segments.index, values)
     apply = cast(Callable[[Tensor, Segments], Tensor], _Sum.apply)
     return apply(values, segments)
 
@@ -159,8 +166,16 @@ def segment_min_max(values: Tensor, segments: Segments) -> tuple[Tensor, Tensor]
 
     Rows that share an extreme value share its gradient.
     """
+    if plain():
+        return _reduced(values, segments, "amin"), _reduced(values, segments, "amax")
     apply = cast(Callable[[Tensor, Segments], tuple[Tensor, Tensor]], _MinMax.apply)
     return apply(values, segments)
+
+
+def _reduced(values: Tensor, segments: Segments, kind: str) -> Tensor:
+    total = values.new_zeros(segments.num_segments, values.shape[1])
+    index = segments.index.unsqueeze(1).expand_as(values)
+    return total.scatter_reduce(0, index, values, kind, include_self=False)
 
 
 class _MinMax(torch.autograd.Function):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
+from hydria.nn.functions import plain
 from hydria.nn.segments import (
     MIN_VARIANCE,
     Segments,
@@ -50,6 +51,8 @@ def segment_statistics(values: Tensor, segments: Segments) -> Statistics:
         values: (R, C).
         segments: contiguous runs of the rows.
     """
+    if plain():
+        return Statistics(*_plain(values, segments))
     apply = cast(Callable[[Tensor, Segments], tuple[Tensor, ...]], _Statistics.apply)
     return Statistics(*apply(values, segments))
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hydria.nn.edges import Edges
-from hydria.nn.functions import applied
+from hydria.nn.functions import applied, plain
 
 # numbers gathered at a time on a CPU, so that they stay in the cache: a megabyte in float32
 CHUNK_SIZE = 1 << 18
@@ -26,6 +26,9 @@ def carried_vectors(vectors: Tensor, gates: Tensor, edges: Edges) -> Tensor:
     Returns:
         (N, 3, C).
     """
+    if plain():
+        carried = vectors.index_select(0, edges.source) * gates.unsqueeze(1)
+        return torch.zeros_like(vectors).index_add(0, edges.target, carried)
     return applied(_Carried, vectors, gates, edges.source, edges.target)
 
 

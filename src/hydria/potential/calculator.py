@@ -17,7 +17,7 @@ from ase.calculators.calculator import (
 
 from hydria.core.errors import HydriaError
 from hydria.graph.batch import GraphBatch
-from hydria.models.potential import VOIGT
+from hydria.graph.derivatives import VOIGT
 from hydria.potential.evaluate import Evaluator, load_evaluator
 from hydria.potential.neighbours import SkinList
 

@@ -7,14 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from ase.data import atomic_numbers, chemical_symbols
+from ase.data import chemical_symbols
 
 from hydria.core.errors import HydriaError
-from hydria.data.elements import inputs_by_element
 from hydria.graph.batch import GraphBatch
-from hydria.models.base import required_cutoff
-from hydria.models.potential import Potential, PotentialOutputs
-from hydria.workloads.trained import Trained, load_trained
+from hydria.graph.derivatives import PotentialOutputs
 
 
 class Evaluator(ABC):
@@ -23,12 +20,14 @@ class Evaluator(ABC):
     Attributes:
         cutoff: of the neighbours, Å.
         max_neighbours: cap on them, or None.
+        most_structures: in a batch; None: any number.
         elements: atomic numbers of the training set; empty where nobody knows.
         device, dtype: where and how it computes.
     """
 
     cutoff: float
     max_neighbours: int | None
+    most_structures: int | None = None
     elements: frozenset[int]
     device: torch.device
     dtype: torch.dtype
@@ -53,52 +52,24 @@ class Evaluator(ABC):
             )
 
 
-class TrainedEvaluator(Evaluator):
-    """The potential of a run."""
-
-    def __init__(
-        self, trained: Trained, device: torch.device, dtype: torch.dtype | None = None
-    ) -> None:
-        """Move the model; `dtype` as it was trained when left out.
-
-        Raises:
-            HydriaError: if it is no potential.
-        """
-        if not isinstance(trained.model, Potential):
-            raise HydriaError(
-                f"{trained.checkpoint}: expected an interatomic potential, got a model of other "
-                "properties. Hint: enable_interatomic_potential trains one"
-            )
-        self.dtype = dtype or trained.model.network.outputs.dtype
-        self.device = device
-        self.model = trained.model.to(device=device, dtype=self.dtype)
-        # neither weights nor batch norm are trained here
-        self.model.requires_grad_(False).eval()
-        self.inputs = torch.as_tensor(inputs_by_element(trained.config, trained.summary))
-        self.cutoff = required_cutoff(trained.spec)
-        self.max_neighbours = trained.spec.architecture.max_neighbours
-        assert trained.spec.potential is not None
-        self.elements = frozenset(
-            atomic_numbers[symbol] for symbol in trained.spec.potential.reference_energies
-        )
-
-    def __call__(self, batch: GraphBatch, with_stress: bool) -> PotentialOutputs:
-        """Energy, forces and stress of a batch without node features."""
-        self.model.with_stress = with_stress
-        batch = batch.replace(x=self.inputs[batch.z])
-        outputs: PotentialOutputs = self.model(batch.to(self.device, self.dtype))
-        return outputs
-
-
 def load_evaluator(
     source: Path,
     checkpoint: str = "best",
     device: torch.device | None = None,
     dtype: torch.dtype | None = None,
 ) -> Evaluator:
-    """The potential of a run folder.
+    """The potential of a run folder, or of a file that `hydria export` wrote.
 
     Raises:
         HydriaError: if there is none.
     """
-    return TrainedEvaluator(load_trained(source, checkpoint), device or torch.device("cpu"), dtype)
+    device = device or torch.device("cpu")
+    # each with what it needs: a file needs nothing of what trains
+    if source.is_file():
+        from hydria.potential.exported import ExportedEvaluator
+
+        return ExportedEvaluator(source, device, dtype)
+    from hydria.potential.trained import TrainedEvaluator
+    from hydria.workloads.trained import load_trained
+
+    return TrainedEvaluator(load_trained(source, checkpoint), device, dtype)

@@ -20,8 +20,8 @@ from hydria.core.files import replace_atomically
 from hydria.data.formats.through_ase import load_frames
 from hydria.data.structures import pointers
 from hydria.graph.batch import GraphBatch
+from hydria.graph.derivatives import VOIGT
 from hydria.graph.neighbors import radius_graphs
-from hydria.models.potential import VOIGT
 from hydria.potential.evaluate import Evaluator
 from hydria.workloads.potential.results import ENERGY, FORCES, KINDS, MEV, STRESS, UNITS
 from hydria.workloads.property.results import HeadTable, score
@@ -78,7 +78,7 @@ def predict_frames(
         evaluator.check_elements(np.concatenate([frame.numbers for frame in frames]))
     told = [_told(frame) for frame in frames]
     predicted: list[Atoms] = []
-    for first, last in _portions(frames):
+    for first, last in _portions(frames, evaluator.most_structures):
         predicted += _predicted(evaluator, frames[first:last], branch)
     with replace_atomically(out) as temporary:
         ase.io.write(temporary, predicted, format="extxyz")
@@ -133,8 +133,10 @@ def _read(files: Sequence[Path]) -> tuple[tuple[str, ...], list[Atoms]]:
     return tuple(names), frames
 
 
-def _portions(frames: Sequence[Atoms]) -> list[tuple[int, int]]:
+def _portions(frames: Sequence[Atoms], most: int | None) -> list[tuple[int, int]]:
     """Ranges of frames of about `BATCH_ATOMS` atoms, all or none of them with stress."""
+    if most == 1:
+        return [(place, place + 1) for place in range(len(frames))]
     bounds, atoms = [0], 0
     for place, frame in enumerate(frames):
         other = place > bounds[-1] and frame.pbc.all() != frames[place - 1].pbc.all()

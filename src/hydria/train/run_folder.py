@@ -19,6 +19,8 @@ ARTEFACTS = (
     "predictions",
     "tensorboard",
     "report.html",
+    "validation.html",
+    "validation.json",
     "receipt.json",
     "config.json",
     "spec.json",

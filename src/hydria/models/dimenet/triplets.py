@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from hydria.nn.edges import Edges
-from hydria.nn.functions import applied
+from hydria.nn.functions import applied, plain
 
 # numbers gathered at a time on a CPU, so that they stay in the cache: a megabyte in float32
 CHUNK_SIZE = 1 << 18
@@ -49,6 +49,28 @@ class Triplets:
         self.edges = edges
         self.groups: list[Group] = []
         self.num_triplets = 0
+        if plain():
+            self._pair()
+        else:
+            self._group()
+
+    def _pair(self) -> None:
+        """Every edge out with every edge in, as one group of groups of one."""
+        edges = self.edges
+        counts = torch.zeros_like(edges.source).new_zeros(edges.num_nodes)
+        counts = counts.index_add(0, edges.target, torch.ones_like(edges.target))
+        first = counts.cumsum(0) - counts  # edges are sorted by target
+        num_in = counts.index_select(0, edges.source)
+        self.edges_out = torch.arange(edges.source.shape[0], device=counts.device).repeat_interleave(
+            num_in
+        )
+        start = (num_in.cumsum(0) - num_in).index_select(0, self.edges_out)
+        within = torch.arange(self.edges_out.shape[0], device=counts.device) - start
+        place = first.index_select(0, edges.source.index_select(0, self.edges_out))
+        self.edges_in = place + within
+
+    def _group(self) -> None:
+        edges = self.edges
         in_order, out_order = (ends.argsort(stable=True) for ends in (edges.target, edges.source))
         counts_in, counts_out = (
             torch.bincount(ends, minlength=edges.num_nodes) for ends in (edges.target, edges.source)
@@ -80,6 +102,9 @@ class Triplets:
         Returns:
             (T,) cosines, and (T,) 1 for triplets and 0 where k is i itself.
         """
+        if plain():
+            pairs = Group(self.edges_out.shape[0], 1, 1, self.edges_in, self.edges_out, slice(None))
+            return self._cosines(pairs, vectors)
         parts = [self._cosines(group, vectors) for group in self.groups]
         if not parts:
             return vectors.new_zeros(0), vectors.new_zeros(0)
@@ -138,6 +163,10 @@ class Triplets:
         Returns:
             (E, C).
         """
+        if plain():
+            messages = _filters(radial, weight) * values.unsqueeze(1)
+            heard = (angular.unsqueeze(2) * messages.index_select(0, self.edges_in)).sum(1)
+            return torch.zeros_like(values).index_add(0, self.edges_out, heard)
         return applied(_Filtered, angular, radial, weight, values, self)
 
     def chunks(self, width: int) -> Iterator[Group]:

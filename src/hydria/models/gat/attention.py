@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hydria.nn.edges import Edges
+from hydria.nn.functions import plain
 from hydria.nn.segments import Segments, segment_sum, summed_fast
 
 # numbers gathered at a time on a CPU: half a megabyte in float32
@@ -41,12 +42,16 @@ def edge_logits(
         (E, heads).
     """
     features, weight = from_edge or (None, None)
+    if plain():
+        return _plain_logits((at_source, at_target, attention, features, weight), edges, slope)
     apply = cast(Callable[..., Tensor], _EdgeLogits.apply)
     return apply(at_source, at_target, attention, features, weight, edges, slope)
 
 
 def weighted_sum(alpha: Tensor, values: Tensor, edges: Edges) -> Tensor:
     """``Σ_j α_ij,h v_j,h`` over the edges j → i: (E, heads), (N, heads, width) → as `values`."""
+    if plain():
+        return segment_sum(edges.from_source(values) * alpha.unsqueeze(2), edges.by_target)
     apply = cast(Callable[[Tensor, Tensor, Edges], Tensor], _WeightedSum.apply)
     return apply(alpha, values, edges)
 
@@ -81,7 +86,7 @@ class _EdgeLogits(torch.autograd.Function):
         return *_logits_backward(inputs, ctx.edges, ctx.slope, grads[0]), None, None
 
 
-def _plain_logits(inputs: tuple[Tensor, ...], edges: Edges, slope: float) -> Tensor:
+def _plain_logits(inputs: tuple[Tensor | None, ...], edges: Edges, slope: float) -> Tensor:
     """`edge_logits` in torch's own operations."""
     at_source, at_target, attention, features, weight = inputs
     joined = edges.from_source(at_source) + edges.by_target.spread(at_target)

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from hydria.nn.functions import applied
+from hydria.nn.edges import Edges
+from hydria.nn.functions import applied, plain
 from hydria.nn.irreps import Path, clebsch_gordan, span
 from hydria.nn.outer import Chunk, OuterSums
 
@@ -86,9 +87,27 @@ class Products:
         Returns:
             (N, num_rows, C).
         """
+        if plain():
+            return self._plainly(features, hidden @ matrix, harmonics, sums.edges)
         shape = (sums.edges.num_nodes, self.num_rows, features.shape[2])
         like = features.new_empty(1).expand(shape)
         return applied(_Derivative, self, sums, FORM, features, hidden, matrix, harmonics, like)
+
+    def _plainly(
+        self, features: Tensor, weights: Tensor, harmonics: Tensor, edges: Edges
+    ) -> Tensor:
+        """The same from (E, paths · C) weights, with products of all edges at once."""
+        channels = features.shape[2]
+        weights = weights.view(-1, len(self.paths), channels)
+        gathered = features.index_select(0, edges.source)
+        parts = []
+        for block in self.blocks:
+            weighted = weights[:, block.paths].unsqueeze(2) * gathered[:, block.nodes].unsqueeze(1)
+            along = harmonics[:, block.harmonics].unsqueeze(2) * weighted.flatten(1).unsqueeze(1)
+            total = along.new_zeros(edges.num_nodes, *along.shape[1:])
+            total = total.index_add(0, edges.target, along)
+            parts.append(total.view(edges.num_nodes, -1, channels))
+        return torch.cat(parts, dim=1)
 
 
 class _Derivative(torch.autograd.Function):

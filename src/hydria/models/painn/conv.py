@@ -23,15 +23,16 @@ class EquivariantConv(nn.Module):
 
     message: nn.Module
 
-    def __init__(self, in_dim: int, out_dim: int, last: bool) -> None:
+    def __init__(self, in_dim: int, out_dim: int, last: bool, softening: float = 0.0) -> None:
         """Make all but the message.
 
         Args:
             in_dim, out_dim: channels of scalars and of vectors before and after.
             last: whether no layer follows that needs its vectors.
+            softening: of the lengths of vectors, see `PaiNNUpdate`.
         """
         super().__init__()
-        self.update = PaiNNUpdate(in_dim, last)
+        self.update = PaiNNUpdate(in_dim, last, softening)
         self.embed_scalars = mlp([in_dim, out_dim, out_dim], nn.Tanh())
         self.embed_vectors = None if last else nn.Linear(in_dim, out_dim, bias=False)
         self.same_width = in_dim == out_dim
@@ -53,7 +54,13 @@ class PaiNNConv(EquivariantConv):
     """The layer of PaiNN."""
 
     def __init__(
-        self, in_dim: int, out_dim: int, num_radial: int, edge_dim: int, last: bool
+        self,
+        in_dim: int,
+        out_dim: int,
+        num_radial: int,
+        edge_dim: int,
+        last: bool,
+        softening: float = 0.0,
     ) -> None:
         """Make the layer.
 
@@ -62,8 +69,9 @@ class PaiNNConv(EquivariantConv):
             num_radial: size of the radial basis.
             edge_dim: columns of the edge features, or 0.
             last: whether no layer follows that needs its vectors.
+            softening: of the lengths of vectors, see `PaiNNUpdate`.
         """
-        super().__init__(in_dim, out_dim, last)
+        super().__init__(in_dim, out_dim, last, softening)
         self.message = PaiNNMessage(in_dim, num_radial, edge_dim)
 
 
@@ -128,11 +136,15 @@ class PaiNNMessage(nn.Module):
 
 
 class PaiNNUpdate(nn.Module):
-    """Gates from scalars and from lengths of vectors, within each node."""
+    """Gates from scalars and from lengths of vectors, within each node.
 
-    def __init__(self, dim: int, last: bool) -> None:
+    A length has a cusp where its vector is zero, as it is in a symmetric crystal, so that forces
+    would jump there; with a softening s it is ``sqrt(v² + s²) - s``.
+    """
+
+    def __init__(self, dim: int, last: bool, softening: float = 0.0) -> None:
         super().__init__()
-        self.dim, self.last = dim, last
+        self.dim, self.last, self.softening = dim, last, softening
         self.first = nn.Linear(dim, dim, bias=False)
         self.second = nn.Linear(dim, dim, bias=False)
         self.gates = mlp([2 * dim, dim, (2 if last else 3) * dim], nn.SiLU())
@@ -140,7 +152,8 @@ class PaiNNUpdate(nn.Module):
     def forward(self, x: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """Update scalars (N, C) and vectors (N, 3, C)."""
         first, second = self.first(vectors), self.second(vectors)
-        gates = self.gates(torch.cat([_norm(second), x], dim=1))
+        lengths = _soft_norm(second, self.softening) if self.softening else _norm(second)
+        gates = self.gates(torch.cat([lengths, x], dim=1))
         *of_vectors, of_product, of_scalars = gates.chunk(2 if self.last else 3, dim=1)
         x = x + of_product * (first * second).sum(1) + of_scalars
         return x, vectors if self.last else vectors + of_vectors[0].unsqueeze(1) * first
@@ -151,3 +164,8 @@ def _norm(vectors: Tensor) -> Tensor:
     squares = vectors.square().sum(1)
     zero = squares == 0
     return squares.masked_fill(zero, 1.0).sqrt().masked_fill(zero, 0.0)
+
+
+def _soft_norm(vectors: Tensor, softening: float) -> Tensor:
+    """Lengths of (N, 3, C) vectors, (N, C), smooth where they are zero."""
+    return (vectors.square().sum(1) + softening**2).sqrt() - softening

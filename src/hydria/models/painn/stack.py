@@ -25,7 +25,9 @@ class PAINNStack(VectorStack):
 
     def make_conv(self, in_dim: int, out_dim: int, last: bool) -> nn.Module:
         """A PaiNN layer."""
-        return PaiNNConv(in_dim, out_dim, self.options.num_radial, self.edge_dim, last)
+        return PaiNNConv(
+            in_dim, out_dim, self.options.num_radial, self.edge_dim, last, self.softening
+        )
 
     def geometry(self, edges: Edges, pos: Tensor | None) -> Surroundings:
         """Radial bases and directions of the edges."""

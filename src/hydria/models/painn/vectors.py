@@ -8,6 +8,9 @@ from hydria.config.spec import ModelSpec
 from hydria.models.base import MessagePassingStack, required_cutoff
 from hydria.models.state import NodeState
 
+# of the lengths of vectors in smooth potentials; the vectors themselves are of the order of one
+SOFTENING = 0.1
+
 
 class VectorStack(MessagePassingStack):
     """Scalars and as many vectors, which start at zero, over periodic images.
@@ -20,6 +23,11 @@ class VectorStack(MessagePassingStack):
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__(spec)
         self.cutoff = required_cutoff(spec)
+
+    @property
+    def softening(self) -> float:
+        """Of the lengths of vectors, where the energy is to be smooth."""
+        return SOFTENING if self.spec.smooth else 0.0
 
     @property
     def attended_lmax(self) -> int:

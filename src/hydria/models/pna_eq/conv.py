@@ -49,6 +49,7 @@ class PNAEqConv(EquivariantConv):
         edge_dim: int,
         num_scalers: int,
         last: bool,
+        softening: float = 0.0,
     ) -> None:
         """Make the layer.
 
@@ -58,8 +59,9 @@ class PNAEqConv(EquivariantConv):
             edge_dim: columns of the edge features, or 0.
             num_scalers: degree scalers.
             last: whether no layer follows that needs its vectors.
+            softening: of the lengths of vectors, see `PaiNNUpdate`.
         """
-        super().__init__(in_dim, out_dim, last)
+        super().__init__(in_dim, out_dim, last, softening)
         self.message = PNAEqMessage(in_dim, num_radial, edge_dim, num_scalers)
 
 

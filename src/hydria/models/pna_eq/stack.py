@@ -39,6 +39,7 @@ class PNAEqStack(VectorStack):
             edge_dim=self.edge_dim,
             num_scalers=len(SCALERS),
             last=last,
+            softening=self.softening,
         )
 
     def geometry(self, edges: Edges, pos: Tensor | None) -> Surroundings:

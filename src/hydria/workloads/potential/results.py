@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hydria.data.loaders import Part
 from hydria.data.store import GraphStore
-from hydria.models.potential import PotentialOutputs, voigt
+from hydria.graph.derivatives import PotentialOutputs, voigt
 from hydria.runtime import collectives
 from hydria.workloads.property.compositions import labels_of, symbols_of
 from hydria.workloads.property.results import HeadTable, score

@@ -12,7 +12,8 @@ from hydria.config.potential import COLUMNS, LossWeights, stage_weights
 from hydria.config.run import RunConfig
 from hydria.core.errors import DataError
 from hydria.data.prepare import PreparedData
-from hydria.models.potential import Potential, PotentialOutputs, voigt
+from hydria.graph.derivatives import PotentialOutputs, voigt
+from hydria.models.potential import Potential
 from hydria.runtime.environment import Environment
 from hydria.runtime.process_group import World
 from hydria.train.losses import Loss, build_force_loss, build_loss
