@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,3 +52,65 @@ def sha256_file(path: Path) -> str:
     """Hexadecimal SHA-256 of the content of `path`."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def folder_atomically(folder: Path, replace: bool = False) -> Iterator[Path]:
+    """Yield a temporary folder beside `folder` that takes its name when the block succeeds.
+
+    Until then, what stood there stays as it was. Every file is on the disk before the rename.
+
+    Args:
+        replace: exchange a folder that is there, instead of failing.
+
+    Raises:
+        FileExistsError: if `folder` is there, and is not to be replaced.
+    """
+    if folder.exists() and not replace:
+        raise FileExistsError(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        yield temporary
+        for path in [*temporary.rglob("*"), temporary]:
+            _sync(path)
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)  # mkdtemp makes private folders
+        _take_name(temporary, folder, replace)
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _take_name(temporary: Path, folder: Path, replace: bool) -> None:
+    """Rename; a folder that was there bears the temporary name afterwards."""
+    try:
+        temporary.rename(folder)
+    except OSError as err:
+        if not folder.exists():
+            raise
+        if not replace:  # somebody else was faster
+            raise FileExistsError(folder) from err
+        _exchange(temporary, folder)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Exchange two names in one step, so that neither is ever missing (Linux, renameat2).
+
+    Raises:
+        OSError: if the file system cannot.
+    """
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of <linux/fs.h>
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange):
+        number = ctypes.get_errno()
+        raise OSError(number, f"cannot exchange: {os.strerror(number)}", str(other))

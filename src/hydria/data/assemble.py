@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hydria.core.errors import DataError
+from hydria.data.store import Ragged, SampleKind
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -17,9 +19,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Array = NDArray[Any]
-Kind = Literal["node", "edge", "graph"]
+Kind = SampleKind
 Graph = dict[str, Array]
-Target = tuple[str, str, int]
 
 # attributes whose kind does not depend on their length (a cell of three atoms is still a cell)
 KNOWN_KINDS: dict[str, Kind] = {
@@ -32,15 +33,16 @@ KNOWN_KINDS: dict[str, Kind] = {
     "unit_shifts": "edge",
     "cell": "graph",
     "pbc": "graph",
+    "y_loc": "graph",
 }
 # what a sample holds beside its fields, or says in another way already
-NOT_FIELDS = {"num_nodes", "batch", "ptr", "edge_index", "y", "y_loc"}
+NOT_FIELDS = {"num_nodes", "batch", "ptr", "edge_index"}
 
 
 def concatenate(
     graphs: Sequence[Mapping[str, ArrayLike]], kinds: Mapping[str, Kind]
-) -> tuple[Graph, Graph, Graph, Array, Array]:
-    """Columns of `graphs`: node, edge and graph columns, node and edge offsets.
+) -> dict[str, Any]:
+    """What a `GraphStore` of `graphs` is made of: its columns, ragged fields and offsets.
 
     Edges are put in order of their target within each graph.
 
@@ -53,8 +55,12 @@ def concatenate(
     _same_fields(fields, kinds)
     counts = {kind: _counts(fields, kinds, kind) for kind in ("node", "edge")}
     columns: dict[str, Graph] = {"node": {}, "edge": {}, "graph": {}}
+    ragged = {}
     for name, kind in kinds.items():
         parts = [graph[name] for graph in fields]
+        if kind == "ragged":
+            ragged[name] = _ragged(name, parts)
+            continue
         if kind == "graph":
             parts = [_as_graph_row(part) for part in parts]
         try:
@@ -62,8 +68,18 @@ def concatenate(
         except ValueError as err:
             raise DataError(f"field {name!r}: expected one shape in all graphs: {err}") from err
     node_ptr, edge_ptr = (np.r_[0, np.cumsum(counts[kind])] for kind in ("node", "edge"))
-    edge = _by_target(columns["edge"], node_ptr, edge_ptr)
-    return columns["node"], edge, columns["graph"], node_ptr, edge_ptr
+    columns["edge"] = _by_target(columns["edge"], node_ptr, edge_ptr)
+    return {**columns, "ragged": ragged, "node_ptr": node_ptr, "edge_ptr": edge_ptr}
+
+
+def _ragged(name: str, parts: Sequence[Array]) -> Ragged:
+    if len({part.ndim for part in parts}) > 1:
+        numbers = sorted({part.ndim for part in parts})
+        raise DataError(
+            f"field {name!r}: expected one number of dimensions in all graphs, got {numbers}"
+        )
+    shapes = np.array([part.shape for part in parts], dtype=np.int64).reshape(len(parts), -1)
+    return Ragged(np.concatenate([part.reshape(-1) for part in parts]), shapes)
 
 
 def _same_fields(graphs: Sequence[Graph], names: Mapping[str, Any]) -> None:
@@ -116,32 +132,36 @@ def _by_target(edge: Graph, node_ptr: Array, edge_ptr: Array) -> Graph:
 
 
 def unpack_samples(
-    samples: Sequence[Data], targets: Sequence[Target] | None
-) -> tuple[list[Graph], dict[str, Kind]]:
-    """Fields and kinds of ``torch_geometric`` samples.
+    samples: Sequence[Data], kinds: Mapping[str, Kind] | None = None
+) -> tuple[list[Graph], Mapping[str, Kind], dict[str, list[int]]]:
+    """Fields of ``torch_geometric`` samples, their kinds, and the shapes that rows do not tell.
+
+    Args:
+        kinds: of the fields, when they are known.
 
     Raises:
-        DataError: if samples disagree, or an attribute is neither of nodes, edges nor graphs.
+        DataError: if samples disagree.
     """
-    if not samples:
-        raise DataError("GraphStore: expected at least one sample, got none")
-    graphs = [_fields(number, sample) for number, sample in enumerate(samples)]
-    _same_fields(graphs, graphs[0])
-    sizes = np.array(
-        [
-            (sample.num_nodes, len(graph["edge_source"]))
-            for sample, graph in zip(samples, graphs, strict=True)
-        ]
-    )
-    kinds: dict[str, Kind] = {}
-    for name in graphs[0]:
-        kinds[name] = KNOWN_KINDS.get(name) or _kind(name, graphs, sizes)
-    if any("y" in sample for sample in samples):
-        kinds |= _unpack_targets(samples, graphs, sizes, targets)
-    return graphs, kinds
+    graphs = [fields_of(number, sample) for number, sample in enumerate(samples)]
+    if kinds is None:
+        finder = KindFinder()
+        for sample, graph in zip(samples, graphs, strict=True):
+            finder.see(graph, sample.num_nodes)
+        kinds = finder.kinds()
+    shapes = {
+        name: list(value.shape)
+        for name, value in (graphs[0] if graphs else {}).items()
+        if kinds.get(name) == "graph" and value.shape != _as_graph_row(value).shape
+    }
+    return graphs, kinds, shapes
 
 
-def _fields(number: int, sample: Data) -> Graph:
+def fields_of(number: int, sample: Data) -> Graph:
+    """The numeric fields of a sample by name.
+
+    Raises:
+        DataError: if it has no edges.
+    """
     if sample.edge_index is None:
         raise DataError(f"sample {number}: expected an edge_index, got none")
     source, target = np.asarray(sample.edge_index)
@@ -150,78 +170,110 @@ def _fields(number: int, sample: Data) -> Graph:
         if name in NOT_FIELDS or value is None:
             continue
         array = np.asarray(value)
-        if array.dtype.kind in "biuf":
+        if array.dtype.kind in "biufc":
             fields[name] = array
         elif number == 0:
             log.warning("samples: attribute %r is not numeric and is left out", name)
     return fields
 
 
-def _kind(name: str, graphs: Sequence[Graph], sizes: Array) -> Kind:
-    """The kind whose count the lengths follow; a graph field has one shape everywhere."""
-    shapes = [graph[name].shape if name in graph else None for graph in graphs]
-    rows = np.array([shape[0] if shape else -1 for shape in shapes])
-    if name.startswith("edge_") or not (rows == sizes[:, 0]).all():
-        if (rows == sizes[:, 1]).all():
+@dataclass
+class _Seen:
+    """What the shapes of a field have been so far."""
+
+    shape: tuple[int, ...]
+    one_shape: bool = True
+    one_tail: bool = True
+    one_row: bool = True
+    per_node: bool = True
+    per_edge: bool = True
+
+    def add(self, shape: tuple[int, ...], nodes: int, edges: int) -> None:
+        rows = shape[0] if shape else -1
+        self.one_shape &= shape == self.shape
+        self.one_tail &= len(shape) == len(self.shape) and shape[1:] == self.shape[1:]
+        self.one_row &= rows == 1
+        self.per_node &= rows == nodes
+        self.per_edge &= rows == edges
+
+
+class KindFinder:
+    """Tells the kinds of the fields of samples that are shown to it one by one."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, _Seen] = {}
+        self._count = 0
+
+    def see(self, fields: Mapping[str, Array], nodes: int | None) -> None:
+        """Take the shapes of one more sample into account.
+
+        Raises:
+            DataError: if it has other fields than those before.
+        """
+        if self._count and fields.keys() != self._seen.keys():
+            different = sorted(fields.keys() ^ self._seen.keys())
+            raise DataError(
+                f"graph {self._count}: expected the fields of the other graphs, differs in "
+                f"{different}"
+            )
+        for name, value in fields.items():
+            seen = self._seen.setdefault(name, _Seen(value.shape))
+            seen.add(value.shape, nodes or 0, len(fields["edge_source"]))
+        self._count += 1
+
+    def kinds(self) -> dict[str, Kind]:
+        """The kind of each field."""
+        return {name: self._kind(name, seen) for name, seen in self._seen.items()}
+
+    def _kind(self, name: str, seen: _Seen) -> Kind:
+        """The kind whose count the lengths follow; a graph field has one shape everywhere."""
+        if name in KNOWN_KINDS:
+            return KNOWN_KINDS[name]
+        if name == "y" and "y_loc" in self._seen:
+            return "ragged"
+        if seen.one_tail and seen.per_node and not seen.one_row and not name.startswith("edge_"):
+            return "node"
+        if seen.one_tail and seen.per_edge and (name.startswith("edge_") or not seen.one_shape):
             return "edge"
-        if len(set(shapes)) == 1:
-            return "graph"
-    elif not (rows == 1).all():
-        return "node"
-    else:
-        return "graph"
-    raise DataError(
-        f"attribute {name!r}: expected one row per node or per edge, or one shape in all samples, "
-        f"got shapes like {shapes[:3]} for (nodes, edges) {sizes[:3].tolist()}"
-    )
+        return "graph" if seen.one_shape else "ragged"
 
 
-def _unpack_targets(
-    samples: Sequence[Data],
-    graphs: Sequence[Graph],
-    sizes: Array,
-    targets: Sequence[Target] | None,
-) -> dict[str, Kind]:
-    """Cut every packed ``y`` into the fields ``y.<name>`` of `graphs`; their kinds."""
-    parts = [_cut(number, sample) for number, sample in enumerate(samples)]
-    found = {len(part) for part in parts}
-    if len(found) > 1 or (targets is not None and found != {len(targets)}):
-        expected = len(targets) if targets is not None else "one number of"
-        raise DataError(f"y: expected {expected} targets in every sample, got {sorted(found)}")
-    if targets is None:
-        lengths = np.array([[len(piece) for piece in part] for part in parts])
-        targets = [_guess(str(k), lengths[:, k], sizes[:, 0]) for k in range(lengths.shape[1])]
-    for number, (graph, part) in enumerate(zip(graphs, parts, strict=True)):
-        for (name, kind, dim), piece in zip(targets, part, strict=True):
-            rows = sizes[number, 0] if kind == "node" else 1
-            if len(piece) != rows * dim:
-                raise DataError(
-                    f"sample {number}, target {name!r}: expected {rows} × {dim} values, "
-                    f"got {len(piece)}"
-                )
-            graph[f"y.{name}"] = piece.reshape(rows, dim)
-    return {f"y.{name}": "node" if kind == "node" else "graph" for name, kind, _ in targets}
+def unpacked(
+    y: Ragged, y_loc: Array, targets: Iterable[tuple[str, str, int]], nodes: Array
+) -> tuple[Graph, Graph]:
+    """The node and graph columns ``y.<name>`` that a packed ``y`` holds.
 
+    Args:
+        y: all targets of each graph, one after the other.
+        y_loc: (G, T + 1) where each target begins in its graph, and where the last one ends.
+        targets: name, kind ("graph" or "node") and number of columns of each target.
+        nodes: (G,) nodes of each graph.
 
-def _cut(number: int, sample: Data) -> list[Array]:
-    if sample.y is None:
-        raise DataError(f"sample {number}: expected a y as in the other samples, got none")
-    values = np.asarray(sample.y).reshape(-1)
-    if getattr(sample, "y_loc", None) is None:
-        return [values]
-    offsets = np.asarray(sample.y_loc, dtype=np.int64).reshape(-1)
-    if offsets[0] != 0 or offsets[-1] != len(values) or (np.diff(offsets) < 0).any():
+    Raises:
+        DataError: if a target has another size.
+    """
+    targets = tuple(targets)
+    if y_loc.shape[1] != len(targets) + 1:
+        raise DataError(f"y_loc: expected {len(targets)} targets, got {y_loc.shape[1] - 1}")
+    bad = (y_loc[:, 0] != 0) | (y_loc[:, -1] != np.diff(y.ptr())) | (np.diff(y_loc) < 0).any(axis=1)
+    if bad.any():
+        number = int(np.flatnonzero(bad)[0])
         raise DataError(
-            f"sample {number}: expected y_loc to rise from 0 to {len(values)}, "
-            f"got {offsets.tolist()}"
+            f"sample {number}: expected y_loc to rise from 0 to {np.diff(y.ptr())[number]}, "
+            f"got {y_loc[number].tolist()}"
         )
-    return np.split(values, offsets[1:-1])
-
-
-def _guess(name: str, lengths: Array, nodes: Array) -> Target:
-    """A target of constant length is the graph's, unless the number of nodes is constant too."""
-    dim = int(lengths[0] // max(nodes[0], 1))
-    per_node = dim > 0 and bool((lengths == dim * nodes).all())
-    if per_node and not (nodes == 1).all():
-        return name, "node", dim
-    return name, "graph", int(lengths[0])
+    columns: dict[str, Graph] = {"node": {}, "graph": {}}
+    for place, (name, kind, dim) in enumerate(targets):
+        counts = y_loc[:, place + 1] - y_loc[:, place]
+        expected = nodes * dim if kind == "node" else np.full_like(nodes, dim)
+        wrong = np.flatnonzero(counts != expected)
+        if len(wrong):
+            raise DataError(
+                f"sample {wrong[0]}, target {name!r}: expected {expected[wrong[0]]} values, "
+                f"got {counts[wrong[0]]}"
+            )
+        ends = np.cumsum(counts)
+        first = y.ptr()[:-1] + y_loc[:, place]
+        rows = np.repeat(first - (ends - counts), counts) + np.arange(counts.sum())
+        columns[kind][f"y.{name}"] = y.values[rows].reshape(-1, dim)
+    return columns["node"], columns["graph"]

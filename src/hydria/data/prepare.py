@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 Ids = NDArray[np.int64]
 # Change it when the same config and data would make other columns.
-RECIPE = 1
+RECIPE = 2
 
 
 @dataclass(frozen=True)

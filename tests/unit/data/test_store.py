@@ -1,6 +1,7 @@
 import json
 import logging
 import pickle
+import zlib
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import torch
 from torch_geometric.data import Data
 
 from hydria.core.errors import DataError
-from hydria.data.store import GraphStore
+from hydria.data.store import GraphStore, Ragged
+from hydria.data.stores.columns import read_index
 from tests.support.graphs import random_store
 
 
@@ -92,7 +94,7 @@ def test_existing_folder_is_not_overwritten(tmp_path):
 
 def test_failed_save_leaves_nothing(tmp_path):
     store = random_store(3).replace(graph={"names": np.array(["a", "b", None], dtype=object)})
-    with pytest.raises(ValueError, match="Object arrays"):
+    with pytest.raises(DataError, match="names: expected numbers, got objects"):
         store.save(tmp_path / "s")
     assert list(tmp_path.iterdir()) == []
 
@@ -122,24 +124,36 @@ def damage_magic(folder):
     path.write_bytes(b"?" * path.stat().st_size)
 
 
-def damage_manifest(folder):
+def damage_index(folder):
     path = folder / "manifest.json"
     path.write_text(path.read_text()[:-20])
 
 
-def damage_manifest_key(folder):
-    change_manifest(folder, columns=[{"kind": "node"}])
+def damage_bit_of_index(folder):
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace("y.energy", "y.anergy"))
+
+
+def damage_index_key(folder):
+    change_index(folder, columns=[{"kind": "node"}])
 
 
 def damage_foreign(folder):
-    change_manifest(folder, format="something else")
+    change_index(folder, format="something else")
 
 
 def damage_version(folder):
-    change_manifest(folder, schema_version=99)
+    change_index(folder, schema_version=99)
 
 
-def damage_no_manifest(folder):
+def damage_old_version(folder):
+    """Schema version 1 had its facts in the open."""
+    (folder / "manifest.json").write_text(
+        json.dumps({"format": "hydria-graph-store", "schema_version": 1, "columns": []})
+    )
+
+
+def damage_no_index(folder):
     (folder / "manifest.json").unlink()
 
 
@@ -151,29 +165,32 @@ def damage_offsets(folder):
 
 
 def damage_lose_offsets(folder):
-    columns = json.loads((folder / "manifest.json").read_text())["columns"]
-    change_manifest(folder, columns=[c for c in columns if c["name"] != "node_ptr"])
+    columns = read_index(folder / "manifest.json", folder)["columns"]
+    change_index(folder, columns=[c for c in columns if c["name"] != "node_ptr"])
 
 
-def change_manifest(folder, **changes):
+def change_index(folder, **changes):
     path = folder / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    text = json.dumps(read_index(path, folder) | changes)
+    path.write_text(json.dumps({"crc32": zlib.crc32(text.encode()), "index": text}))
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (damage_truncate, r"node\.x\.npy: expected \d+ bytes, got \d+"),
+        (damage_truncate, r"node\.x\.npy: expected a column"),
         (damage_lose_column, r"node\.x\.npy: expected a column"),
         (damage_swap_header, r"node\.x\.npy: expected <f4 .* got <i4"),
         (damage_magic, r"node\.x\.npy: expected a column"),
-        (damage_manifest, r"manifest\.json: expected the JSON manifest"),
-        (damage_manifest_key, r"manifest\.json: expected a complete manifest: KeyError"),
+        (damage_index, r"manifest\.json: expected the JSON index"),
+        (damage_bit_of_index, r"manifest\.json: expected an index as it was written"),
+        (damage_index_key, r"expected a complete index: KeyError"),
         (damage_foreign, r"manifest\.json: expected format 'hydria-graph-store'"),
-        (damage_version, "expected a store of schema version 1, got 99"),
-        (damage_no_manifest, r"expected a store with a manifest\.json, got a folder without one"),
-        (damage_offsets, r"columns of this store do not fit: .*expected \d+ rows"),
-        (damage_lose_offsets, r"columns of this store do not fit: .*node_ptr"),
+        (damage_version, "expected a store of schema version 2, got 99"),
+        (damage_old_version, "expected a store of schema version 2, got 1"),
+        (damage_no_index, r"expected a store, got a folder without manifest\.json"),
+        (damage_offsets, r"ptr\.node_ptr\.npy: node_ptr: .* checksum differs"),
+        (damage_lose_offsets, r"expected arrays of a store: .*node_ptr"),
     ],
 )
 def test_damaged_store_is_refused(tmp_path, damage, message):
@@ -270,19 +287,33 @@ def test_packed_targets_are_cut_by_y_loc():
         y = torch.cat([torch.tensor([[1.5]]), torch.arange(2.0 * n)[:, None]])
         return sample(n, y=y, y_loc=torch.tensor([[0, 1, 1 + 2 * n]]))
 
-    targets = [("energy", "graph", 1), ("moment", "node", 2)]
-    store = GraphStore.from_data_list([packed(3), packed(5)], targets)
-    assert store.graph["y.energy"].tolist() == [[1.5], [1.5]]
-    assert store.node["y.moment"].shape == (8, 2)
-    assert store.node["y.moment"][3:].ravel().tolist() == list(range(10))
-    unnamed = GraphStore.from_data_list([packed(3), packed(5)])
-    assert unnamed.graph["y.0"].shape == (2, 1)
-    assert unnamed.node["y.1"].shape == (8, 2)
+    store = GraphStore.from_data_list([packed(3), packed(5)])
+    assert torch.equal(store[1].y, packed(5).y)
+    assert torch.equal(store[1].y_loc, packed(5).y_loc)
+    cut = store.unpacked([("energy", "graph", 1), ("moment", "node", 2)])
+    assert cut.graph["y.energy"].tolist() == [[1.5], [1.5]]
+    assert cut.node["y.moment"].shape == (8, 2)
+    assert cut.node["y.moment"][3:].ravel().tolist() == list(range(10))
+    with pytest.raises(DataError, match="sample 0, target 'moment': expected 9 values, got 6"):
+        store.unpacked([("energy", "graph", 1), ("moment", "node", 3)])
+    with pytest.raises(DataError, match="y_loc: expected 1 targets, got 2"):
+        store.unpacked([("energy", "graph", 1)])
+    with pytest.raises(DataError, match="expected a packed y with y_loc, got none"):
+        random_store(2).unpacked([])
 
 
-def test_plain_y_is_one_target():
-    store = GraphStore.from_data_list([sample(n, y=torch.ones(1, 4)) for n in (3, 4)])
-    assert store.graph["y.0"].shape == (2, 4)
+def test_fields_of_any_shape_are_kept():
+    def with_matrix(n):
+        return sample(n, distances=torch.arange(1.0 * n * n).reshape(n, n), cell=torch.eye(3))
+
+    store = GraphStore.from_data_list([with_matrix(n) for n in (3, 5, 2)])
+    assert isinstance(store.ragged["distances"], Ragged)
+    for ids in ([0, 1, 2], [2, 0]):
+        for place, number in enumerate(ids):
+            taken = store.subset(ids)[place]
+            assert torch.equal(taken.distances, with_matrix((3, 5, 2)[number]).distances)
+            assert taken.cell.shape == (3, 3)
+    assert "distances" not in store.batch([0, 1])
 
 
 def test_plain_attributes_find_their_kind():
@@ -317,26 +348,27 @@ def test_attributes_that_are_not_numeric_are_left_out_and_named(caplog):
 
 
 @pytest.mark.parametrize(
-    ("samples", "targets", "message"),
+    ("samples", "message"),
     [
-        ([], None, "expected at least one sample"),
-        ([Data(x=torch.ones(2, 1))], None, "sample 0: expected an edge_index"),
-        ([sample(energy=1.0), sample()], None, r"graph 1: .*differs in \['energy'\]"),
-        ([sample(), sample(energy=1.0)], None, r"graph 1: .*differs in \['energy'\]"),
-        ([sample(5, odd=torch.ones(5, 1)), sample(4, odd=torch.ones(7, 1))], None,
-         "attribute 'odd': expected one row per node or per edge"),
-        ([sample(x=torch.ones(4, 1), pos=torch.ones(3, 3))], None, "node fields of one length"),
-        ([sample(), sample(x=torch.ones(3, 5))], None, "field 'x': expected one shape"),
-        ([sample(edge_index=torch.tensor([[0], [3]]))], None,
+        ([], "expected at least one graph"),
+        ([Data(x=torch.ones(2, 1))], "sample 0: expected an edge_index"),
+        ([sample(energy=1.0), sample()], r"graph 1: .*differs in \['energy'\]"),
+        ([sample(), sample(energy=1.0)], r"graph 1: .*differs in \['energy'\]"),
+        ([sample(odd=torch.ones(1, 2, 3)), sample(odd=torch.ones(2))],
+         "field 'odd': expected one number of dimensions"),
+        ([sample(x=torch.ones(4, 1), pos=torch.ones(3, 3))], "node fields of one length"),
+        ([sample(), sample(x=torch.ones(3, 5))], "field 'x': expected one shape"),
+        ([sample(edge_index=torch.tensor([[0], [3]]))],
          r"graph 0: expected edge_target in \[0, 3\), got 3"),
-        ([sample(y=torch.ones(2), y_loc=torch.tensor([0, 1, 3]))], None,
-         "sample 0: expected y_loc"),
-        ([sample(y=torch.ones(2)), sample()], None, "sample 1: expected a y"),
-        ([sample(y=torch.ones(2))], [("a", "graph", 1), ("b", "graph", 1)], "expected 2 targets"),
-        ([sample(y=torch.ones(2))], [("a", "node", 1)],
-         "sample 0, target 'a': expected 3 × 1 values, got 2"),
     ],
 )  # fmt: skip
-def test_samples_that_do_not_fit_are_an_error(samples, targets, message):
+def test_samples_that_do_not_fit_are_an_error(samples, message):
     with pytest.raises(DataError, match=message):
-        GraphStore.from_data_list(samples, targets)
+        GraphStore.from_data_list(samples)
+
+
+@pytest.mark.parametrize("offsets", [[0, 1, 3], [1, 1, 2], [0, 3, 2]])
+def test_offsets_of_targets_that_do_not_fit_are_an_error(offsets):
+    packed = sample(y=torch.ones(2), y_loc=torch.tensor([offsets]))
+    with pytest.raises(DataError, match="sample 0: expected y_loc to rise from 0 to 2"):
+        GraphStore.from_data_list([packed]).unpacked([("a", "graph", 1), ("b", "graph", 1)])
