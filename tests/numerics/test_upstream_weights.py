@@ -7,7 +7,7 @@ import torch
 
 from hydria.core.errors import ModelError
 from hydria.models.registry import ARCHITECTURES
-from hydria.models.upstream import convert_state
+from hydria.models.upstream import convert_state, upstream_spec
 from tests.support.models import make_model, make_spec
 from tests.support.upstream import Reference, potential_names, reference_names
 
@@ -39,6 +39,13 @@ def test_energies_and_forces_equal_upstreams(name: str) -> None:
 
 def test_every_reference_has_a_model() -> None:
     assert set(reference_names()) == set(ARCHITECTURES)
+
+
+def test_cgcnn_is_as_wide_as_its_input_without_attention() -> None:
+    for attention, width in ({}, 2), ({"global_attn_engine": "GPS", "global_attn_heads": 2}, 8):
+        options = upstream_spec(make_spec("CGCNN", num_gaussians=5, **attention)).architecture
+        assert options.hidden_dim == width
+        assert options.model_dump()["num_gaussians"] is None
 
 
 def test_weights_of_another_architecture_are_refused() -> None:

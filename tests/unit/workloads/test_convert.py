@@ -171,7 +171,7 @@ def test_weights_of_attention_and_conditioning_find_their_places(mode: str) -> N
 )
 def test_weights_tell_how_many_attributes_graphs_have(name: str, columns: int) -> None:
     state = {"other": torch.zeros(2), name: torch.zeros(8, columns)}
-    assert _attributes(state, 8) == (0 if name == "node_emb.weight" else 3)
+    assert _attributes(state) == (0 if name == "node_emb.weight" else 3)
 
 
 def convert_back(name: str) -> str:

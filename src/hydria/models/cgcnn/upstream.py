@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hydria.config.spec import ModelSpec
 
 CONV_RULES = (
@@ -12,7 +14,9 @@ MODEL_RULES = ()
 
 
 def adapt_spec(spec: ModelSpec) -> ModelSpec:
-    """Upstream knows no Gaussians here, and is as wide as its input whatever `hidden_dim` says."""
-    ignored = {"num_gaussians": None, "hidden_dim": spec.input_dim}
+    """Upstream knows no Gaussians here; without attention it is as wide as its input."""
+    ignored: dict[str, Any] = {"num_gaussians": None}
+    if spec.architecture.global_attn_engine is None:
+        ignored["hidden_dim"] = spec.input_dim  # whatever the config says
     architecture = spec.architecture.model_copy(update=ignored)
     return spec.model_copy(update={"architecture": architecture})

@@ -82,9 +82,8 @@ def convert_hydragnn(
     if measured:
         summary = prepare(loaded, data_root).summary
     else:
-        attributes = _attributes(state, loaded.neural_network.architecture.hidden_dim)
         facts = _facts(read_tree(path), loaded)
-        summary = facts.model_copy(update={"graph_attr_dim": attributes})
+        summary = facts.model_copy(update={"graph_attr_dim": _attributes(state)})
     adapted, spec = _as_upstream(loaded, summary)
     model = build_model(spec)
     try:
@@ -154,14 +153,15 @@ def _facts(tree: Mapping[str, Any], config: RunConfig) -> DataSummary:
     )
 
 
-def _attributes(state: Mapping[str, Tensor], width: int) -> int:
+def _attributes(state: Mapping[str, Tensor]) -> int:
     """Columns of the graphs' attributes that the weights take in; 0 without conditioning."""
-    before = {"graph_conditioner.0": 0, "graph_concat_projector": width}
-    before["graph_pool_projector.0"] = width
-    for name, value in state.items():
-        layer = name.removeprefix("module.").removesuffix(".weight")
-        if layer in before:
-            return value.shape[1] - before[layer]
+    for name, weight in state.items():
+        out_dim, in_dim = weight.shape if weight.dim() == 2 else (0, 0)
+        if name.endswith("graph_conditioner.0.weight"):
+            return in_dim
+        # these take in what they give out, and the attributes
+        if name.endswith(("graph_concat_projector.weight", "graph_pool_projector.0.weight")):
+            return in_dim - out_dim
     return 0
 
 
