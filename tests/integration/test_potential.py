@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -12,19 +13,27 @@ import ase.io
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from ase import Atoms, units
 from ase.build import bulk
 from ase.calculators.calculator import PropertyNotImplementedError
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.filters import FrechetCellFilter
 from ase.md.langevin import Langevin
 from ase.md.verlet import VelocityVerlet
 from ase.optimize import BFGS
+from torch_geometric.data import Data
 from typer.testing import CliRunner
 
 from hydria.cli.export import app as export_app
 from hydria.cli.predict import app
 from hydria.cli.validate import app as validate_app
+from hydria.config import load_config
 from hydria.core.errors import ConfigError, DataError, HydriaError
+from hydria.data.energies import warn_about_units
+from hydria.data.prepare import build
+from hydria.data.structures import Structures
 from hydria.potential import HydriaCalculator
 from tests.support.potentials import emt_frames, potential_tree
 from tests.support.runs import command_env, run_here
@@ -337,3 +346,77 @@ def test_files_with_other_elements_are_refused_whole(run: Path, tmp_path: Path) 
             catch_exceptions=False,
         )
     assert not out.exists()
+
+
+def test_pickled_samples_with_forces_are_trained_on(tmp_path: Path) -> None:
+    """As HydraGNN has them: energy, forces and cell are attributes of the samples."""
+    samples = []
+    for frame in emt_frames(8):
+        samples.append(
+            Data(
+                x=torch.as_tensor(frame.numbers, dtype=torch.float32).unsqueeze(1),
+                pos=torch.as_tensor(frame.positions, dtype=torch.float32),
+                cell=torch.as_tensor(frame.cell.array, dtype=torch.float32),
+                pbc=torch.tensor([True] * 3),
+                atomic_numbers=torch.as_tensor(frame.numbers),
+                energy=torch.tensor([frame.get_potential_energy()]),
+                forces=torch.as_tensor(frame.get_forces(), dtype=torch.float32),
+            )
+        )
+    with (tmp_path / "samples.pkl").open("wb") as stream:
+        pickle.dump(samples, stream)
+    tree = potential_tree(tmp_path, {"stress_weight": 0.0})
+    tree["Dataset"].update(path={"total": str(tmp_path / "samples.pkl")}, format="pickle")
+    tree["Dataset"]["graph_features"] = {"name": ["energy"], "dim": [1]}
+    run_here(tree, tmp_path / "run")
+    heads = results(tmp_path / "run")["heads"]
+    assert set(heads) == {"energy_per_atom", "forces"}
+
+
+@pytest.mark.parametrize(
+    ("factors", "told"),
+    [
+        ((1 / 27.2114, 1.0), "energies scale like Hartree beside forces in eV/Å"),
+        ((1 / 13.6057, 1.0), "energies scale like Rydberg beside forces in eV/Å"),
+        ((1 / 27.2114, 0.529177 / 27.2114), "energies scale like Hartree and forces"),
+        ((1.0, 1.0), None),
+    ],
+)
+def test_units_that_look_wrong_are_told(
+    tmp_path: Path,
+    factors: tuple[float, float],
+    told: str | None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Along a trajectory energies change as much as the forces say, in the right units."""
+    (first,) = emt_frames(1, seed=2)
+    first.calc = EMT()
+    rng = np.random.default_rng(0)
+    frames = []
+    for _ in range(12):
+        first.positions += rng.normal(0, 0.02, first.positions.shape)
+        frame = first.copy()
+        energy, forces = first.get_potential_energy(), first.get_forces()
+        frame.calc = SinglePointCalculator(
+            frame, energy=energy * factors[0], forces=forces * factors[1]
+        )
+        frames.append(frame)
+    ase.io.write(tmp_path / "frames.extxyz", frames)
+    tree = potential_tree(tmp_path, {"stress_weight": 0.0})
+    tree["Dataset"]["graph_features"] = {"name": ["energy"], "dim": [1]}
+    with caplog.at_level("WARNING"):
+        build(load_config(tree).config, tmp_path)
+    messages = [record.getMessage() for record in caplog.records]
+    warned = [message for message in messages if "scale like" in message]
+    assert len(warned) == (told is not None)
+    assert told is None or warned[0].startswith(told)
+
+
+def test_energies_of_all_electrons_in_hartree_are_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    structures = Structures(("one",), np.array([0, 1]), np.array([6]), np.zeros((1, 3)))
+    for energy, unit in ((-37.8, "Hartree"), (-75.7, "Rydberg"), (-1029.0, None), (-9.0, None)):
+        caplog.clear()
+        warn_about_units(structures, np.array([energy]), None, {6: energy})
+        assert [unit in record.getMessage() for record in caplog.records] == [True] * bool(unit)

@@ -3,15 +3,11 @@
 HydraGNN writes three objects: minimum and maximum of the node features, the same of the graph
 features, and the samples, whose `x` holds all node features and `y` all graph features in the order
 of the config, scaled to [0, 1]. With the bounds the features come back in their own units here.
-
-Only classes that such samples consist of are restored: a pickle can name any function, and loading
-it would call it.
 """
 
 from __future__ import annotations
 
 import io
-import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,46 +20,13 @@ from hydria.core.errors import DataError
 from hydria.data.formats.files import name_below, raw_files, read_bytes
 from hydria.data.normalise import Scale
 from hydria.data.structures import Floats, Structures, join, pointers
+from hydria.data.unpickle import SampleUnpickler
 
-# what conditions HydraGNN's models lies beside y, and is a graph feature of this name here
-ATTRIBUTES = "graph_attr"
+# what lies beside x and y in samples, and is a feature of this name here: what conditions a model,
+# and what potentials are fitted to
+BESIDE = {"graph": ("graph_attr", "energy", "stress"), "node": ("forces",)}
 # names of a lattice in HydraGNN's samples
 CELLS = ("cell", "supercell_size")
-SAFE = {
-    ("torch._utils", "_rebuild_tensor_v2"),
-    ("torch._utils", "_rebuild_tensor"),
-    ("torch", "Size"),
-    ("torch", "device"),
-    ("torch.serialization", "_get_layout"),
-    ("builtins", "set"),
-    ("builtins", "slice"),
-    ("_codecs", "encode"),
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    """Restores tensors, arrays and samples, and refuses everything else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        import torch
-
-        if (module, name) == ("torch.storage", "_load_from_bytes"):
-            return lambda content: torch.load(io.BytesIO(content), weights_only=True)
-        is_dtype = module == "torch" and (
-            isinstance(getattr(torch, name, None), torch.dtype) or name.endswith("Storage")
-        )
-        if is_dtype or (module, name) in SAFE or _is_data_class(module, name):
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"refuses to restore {module}.{name}")
-
-
-def _is_data_class(module: str, name: str) -> bool:
-    numpy_parts = {"ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer"}
-    return (
-        module.startswith("torch_geometric.data.")
-        or (module == "collections" and name in {"OrderedDict", "defaultdict", "deque"})
-        or (module.split(".")[0] == "numpy" and name in numpy_parts)
-    )
 
 
 def read(path: Path, dataset: Dataset) -> Structures:
@@ -85,18 +48,22 @@ def _read_file(file: Path, name: str, dataset: Dataset) -> Structures:
             f"{file}: expected a pickled list of torch_geometric samples with positions, got "
             f"{type(samples).__name__}"
         )
-    node = _features(file, [_rows(sample.x) for sample in samples], dataset.node_features)
+    in_x, forces = _parted(dataset.node_features, BESIDE["node"], samples[0])
+    in_y, attributes = _parted(dataset.graph_features, BESIDE["graph"], samples[0])
+    node = _features(file, [_rows(sample.x) for sample in samples], in_x)
     graph = {}
-    in_y = _without(dataset.graph_features, ATTRIBUTES)
     if in_y.name:
         rows = [_rows(getattr(sample, "y", None)).reshape(1, -1) for sample in samples]
         graph = _features(file, rows, in_y)
     if len(objects) == 3:
         node = _in_own_units(node, objects[0])
         graph = _in_own_units(graph, objects[1])
-    if in_y != dataset.graph_features:
-        rows = [_rows(getattr(sample, ATTRIBUTES, None)).reshape(1, -1) for sample in samples]
-        graph |= _features(file, rows, _only(dataset.graph_features, ATTRIBUTES))
+    for name in attributes:
+        rows = [_rows(getattr(sample, name, None)).reshape(1, -1) for sample in samples]
+        graph |= _features(file, rows, _only(dataset.graph_features, name))
+    for name in forces:
+        rows = [_rows(getattr(sample, name, None)).reshape(-1, 3) for sample in samples]
+        node |= _features(file, rows, _only(dataset.node_features, name))
     cells = _cells(samples)
     return Structures(
         names=tuple(f"{name}#{index}" for index in range(len(samples))),
@@ -115,7 +82,7 @@ def _objects(file: Path) -> Iterator[Any]:
     stream = io.BytesIO(read_bytes(file))
     while stream.tell() < stream.getbuffer().nbytes:
         try:
-            yield _Unpickler(stream).load()
+            yield SampleUnpickler(stream).load()
         except Exception as err:  # a damaged pickle can raise anything
             raise DataError(f"{file}: expected a pickle, got {type(err).__name__}: {err}") from err
 
@@ -147,12 +114,21 @@ def _only(features: Features, name: str) -> Features:
     return Features(name=(name,), dim=(features.dim[place],), column_index=(0,))
 
 
-def _without(features: Features, name: str) -> Features:
-    """All features but one."""
-    places = [place for place, other in enumerate(features.name) if other != name]
+def _parted(
+    features: Features, names: Sequence[str], sample: Any
+) -> tuple[Features, tuple[str, ...]]:
+    """The features that samples hold in x or y, and the names of those that lie beside."""
+    always = ("graph_attr",)  # never in y, also where a sample lacks it
+    beside = tuple(
+        name
+        for name in features.name
+        if name in names and (name in always or getattr(sample, name, None) is not None)
+    )
+    places = [place for place, name in enumerate(features.name) if name not in beside]
     columns = (features.name, features.dim, features.column_index)
     named = zip(("name", "dim", "column_index"), columns, strict=True)
-    return Features(**{key: tuple(column[place] for place in places) for key, column in named})
+    rest = Features(**{key: tuple(column[place] for place in places) for key, column in named})
+    return rest, beside
 
 
 def _in_own_units(features: dict[str, Floats], bounds: Any) -> dict[str, Floats]:
