@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +40,14 @@ NOT_FIELDS = {"num_nodes", "batch", "ptr", "edge_index"}
 
 
 def concatenate(
-    graphs: Sequence[Mapping[str, ArrayLike]], kinds: Mapping[str, Kind]
+    graphs: Sequence[Mapping[str, ArrayLike]],
+    kinds: Mapping[str, Kind],
+    not_rows: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """What a `GraphStore` of `graphs` is made of: its columns, ragged fields and offsets.
+
+    Args:
+        not_rows: graph fields that lack the leading 1 of a row; told by their shapes when left out.
 
     Edges are put in order of their target within each graph.
 
@@ -62,7 +67,8 @@ def concatenate(
             ragged[name] = _ragged(name, parts)
             continue
         if kind == "graph":
-            parts = [_as_graph_row(part) for part in parts]
+            bare = not_rows is None or name in not_rows
+            parts = [_as_graph_row(part) for part in parts] if bare else parts
         try:
             columns[kind][name] = np.concatenate(parts)
         except ValueError as err:
@@ -108,7 +114,11 @@ def _as_graph_row(value: Array) -> Array:
     """(1, ...): a leading 1 is the row already, a scalar is one component."""
     if value.ndim == 0:
         return value.reshape(1, 1)
-    return value if value.ndim > 1 and len(value) == 1 else value[None]
+    return value if _is_row(value.shape) else value[None]
+
+
+def _is_row(shape: tuple[int, ...]) -> bool:
+    return len(shape) > 1 and shape[0] == 1
 
 
 def _by_target(edge: Graph, node_ptr: Array, edge_ptr: Array) -> Graph:
@@ -129,31 +139,6 @@ def _by_target(edge: Graph, node_ptr: Array, edge_ptr: Array) -> Graph:
         return edge
     order = np.argsort(target, kind="stable")
     return {name: column[order] for name, column in edge.items()}
-
-
-def unpack_samples(
-    samples: Sequence[Data], kinds: Mapping[str, Kind] | None = None
-) -> tuple[list[Graph], Mapping[str, Kind], dict[str, list[int]]]:
-    """Fields of ``torch_geometric`` samples, their kinds, and the shapes that rows do not tell.
-
-    Args:
-        kinds: of the fields, when they are known.
-
-    Raises:
-        DataError: if samples disagree.
-    """
-    graphs = [fields_of(number, sample) for number, sample in enumerate(samples)]
-    if kinds is None:
-        finder = KindFinder()
-        for sample, graph in zip(samples, graphs, strict=True):
-            finder.see(graph, sample.num_nodes)
-        kinds = finder.kinds()
-    shapes = {
-        name: list(value.shape)
-        for name, value in (graphs[0] if graphs else {}).items()
-        if kinds.get(name) == "graph" and value.shape != _as_graph_row(value).shape
-    }
-    return graphs, kinds, shapes
 
 
 def fields_of(number: int, sample: Data) -> Graph:
@@ -220,6 +205,14 @@ class KindFinder:
             seen = self._seen.setdefault(name, _Seen(value.shape))
             seen.add(value.shape, nodes or 0, len(fields["edge_source"]))
         self._count += 1
+
+    def sample_shapes(self) -> dict[str, list[int]]:
+        """The shapes of those graph fields that lack the leading 1 of a row."""
+        return {
+            name: list(seen.shape)
+            for name, seen in self._seen.items()
+            if self._kind(name, seen) == "graph" and not _is_row(seen.shape)
+        }
 
     def kinds(self) -> dict[str, Kind]:
         """The kind of each field."""

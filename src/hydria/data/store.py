@@ -426,17 +426,23 @@ class GraphStore(Store):
 
         Args:
             samples: any iterable of samples with the same attributes.
-            kinds: of the attributes; found by their lengths when left out.
+            kinds: of the attributes, with their ``sample_shapes`` in `attrs`; found by the
+                lengths of the attributes when left out.
             attrs: facts to keep with the store.
 
         Raises:
             DataError: if there is no sample, or samples disagree.
         """
-        from hydria.data.assemble import unpack_samples
+        from hydria.data.assemble import KindFinder, concatenate, fields_of
 
-        graphs, found, shapes = unpack_samples(list(samples), kinds)
-        facts = {"sample_shapes": shapes} if shapes else {}
-        return cls.from_graphs(graphs, found, {**facts, **(attrs or {})})
+        given, finder, graphs = dict(attrs or {}), KindFinder(), []
+        for number, sample in enumerate(samples):
+            graphs.append(fields_of(number, sample))
+            finder.see(graphs[-1], sample.num_nodes)
+        if kinds is None:
+            kinds, shapes = finder.kinds(), finder.sample_shapes()
+            given |= {"sample_shapes": shapes} if shapes else {}
+        return cls(**concatenate(graphs, kinds, given.get("sample_shapes", ())), attrs=given)
 
     def unpacked(self, targets: Iterable[tuple[str, str, int]]) -> GraphStore:
         """The store with a packed ``y`` cut into columns ``y.<name>``, as ``y_loc`` delimits them.
