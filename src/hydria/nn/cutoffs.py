@@ -36,7 +36,8 @@ def polynomial_cutoff(scaled: Tensor, exponent: int) -> Tensor:
 
     Source: Gasteiger et al. 2020, arXiv:2003.03123, eq. (8).
     """
-    p = exponent + 1
-    a, b, c = (p + 1) * (p + 2) / 2, p * (p + 2), p * (p + 1) / 2
-    inside = (scaled < 1.0).to(scaled.dtype)
-    return (1.0 - scaled**p * (a - scaled * (b - scaled * c))) * inside
+    # as (1 − x)³ (1 + 3x + 6x² + 10x³ + …): sums of terms that cancel lose their digits near one
+    rest = torch.zeros_like(scaled)
+    for k in range(exponent, -1, -1):
+        rest = rest * scaled + (k + 1) * (k + 2) / 2
+    return (1.0 - scaled).clamp_min(0.0) ** 3 * rest

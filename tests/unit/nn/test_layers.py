@@ -85,6 +85,17 @@ def test_polynomial_cutoff_is_flat_at_both_ends() -> None:
     assert slope.tolist() == pytest.approx([0.0, 0.0], abs=1e-12)
 
 
+@pytest.mark.parametrize("exponent", [1, 5, 8])
+def test_polynomial_cutoff_keeps_its_digits_in_single_precision(exponent: int) -> None:
+    scaled = torch.cat([torch.linspace(0.0, 0.99, 50), 1.0 - torch.logspace(-6, -2, 20)])
+    x, p = scaled.double(), exponent + 1
+    terms = (p + 1) * (p + 2) / 2 * x**p, p * (p + 2) * x ** (p + 1), p * (p + 1) / 2 * x ** (p + 2)
+    expected = 1.0 - terms[0] + terms[1] - terms[2]
+    found = polynomial_cutoff(scaled, exponent)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-13)
+    assert polynomial_cutoff(torch.tensor([1.0, 3.0]), exponent).tolist() == [0.0, 0.0]
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_stacked_linear_uses_the_weights_of_each_group(bias: bool) -> None:
     layers = StackedLinear(4, 2, 3, bias).double()
