@@ -57,13 +57,12 @@ class Triplets:
     def _pair(self) -> None:
         """Every edge out with every edge in, as one group of groups of one."""
         edges = self.edges
-        counts = torch.zeros_like(edges.source).new_zeros(edges.num_nodes)
+        counts = edges.source.new_zeros(edges.num_nodes)
         counts = counts.index_add(0, edges.target, torch.ones_like(edges.target))
         first = counts.cumsum(0) - counts  # edges are sorted by target
         num_in = counts.index_select(0, edges.source)
-        self.edges_out = torch.arange(edges.source.shape[0], device=counts.device).repeat_interleave(
-            num_in
-        )
+        numbers = torch.arange(edges.source.shape[0], device=counts.device)
+        self.edges_out = numbers.repeat_interleave(num_in)
         start = (num_in.cumsum(0) - num_in).index_select(0, self.edges_out)
         within = torch.arange(self.edges_out.shape[0], device=counts.device) - start
         place = first.index_select(0, edges.source.index_select(0, self.edges_out))
