@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import eval_legendre, spherical_jn
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import silu
 
 from hydria.models.dimenet import triplets as module
 from hydria.models.dimenet.basis import SphericalBessel, bessel_zeros, legendre, spherical_bessel
 from hydria.models.dimenet.triplets import Triplets
+from hydria.models.state import NodeState
 from hydria.nn.edges import Edges
 from tests.support.graphs import Structure, make_cluster, make_crystal
-from tests.support.models import make_batch
+from tests.support.models import CUTOFF, make_batch, make_model, make_spec
 
 
 @pytest.mark.parametrize("degree", range(7))
@@ -118,6 +120,74 @@ def test_other_images_of_an_atom_are_neighbours_of_it() -> None:
     _, real = Triplets(edges).cosines(edges.vectors(torch.as_tensor(pair.pos)))
     # each atom sees two images of the other, and two of its own: 4 × 4 pairs less 4 reversals
     assert int(real.sum()) == 2 * (16 - 4)
+
+
+def bases_by_hand(model: nn.Module, length: float) -> tuple[Tensor, Tensor]:
+    """(num_radial,) Bessel basis and (num_spherical, num_radial) of a length (2020, eqs. 6–8)."""
+    d = length / CUTOFF
+    envelope = (1 - 28 * d**6 + 48 * d**7 - 21 * d**8) / d
+    rows = [
+        np.sqrt(2.0) / np.abs(spherical_jn(degree + 1, row)) * spherical_jn(degree, row * d)
+        for degree, row in enumerate(model.spherical.zeros.numpy())
+    ]
+    basis = torch.sin(model.basis.frequencies * d) * envelope
+    return basis, torch.as_tensor(np.stack(rows)) * envelope
+
+
+def residual_by_hand(layer: nn.Module, x: Tensor) -> Tensor:
+    return x + silu(layer.lin2(silu(layer.lin1(x))))
+
+
+def dimenet_by_hand(
+    model: nn.Module, conv: nn.Module, edges: Edges, x: Tensor, v: Tensor
+) -> Tensor:
+    """Embedding, one interaction and output of DimeNet++ (2011.14115), one triplet at a time."""
+    embedding, interaction, output = conv.embedding, conv.interaction, conv.output
+    bases = [bases_by_hand(model, float(vector.norm())) for vector in v]
+    x = conv.lin(x)
+    messages = []
+    for edge, (j, i) in enumerate(zip(edges.source.tolist(), edges.target.tolist(), strict=True)):
+        seen = [x[i], x[j], silu(embedding.basis(bases[edge][0]))]
+        if edges.features is not None and embedding.edge is not None:
+            seen.append(silu(embedding.edge(edges.features[edge])))
+        joined = embedding.lin.weight @ torch.cat(seen) + embedding.lin.bias
+        messages.append(silu(joined))
+    heard = [torch.zeros(interaction.up.in_features, dtype=torch.float64) for _ in messages]
+    for (first, second), cosine in angles_by_hand(edges, v).items():
+        basis, radial = bases[first]
+        gates = interaction.basis_out(interaction.basis_in(basis))
+        carried = silu(interaction.down(silu(interaction.source(messages[first])) * gates))
+        degrees = np.arange(len(radial))
+        harmonics = np.sqrt((2 * degrees + 1) / (4 * np.pi)) * eval_legendre(degrees, cosine)
+        spherical = (torch.as_tensor(harmonics)[:, None] * radial).flatten()
+        filters = interaction.spherical_out(interaction.spherical_in(spherical))
+        heard[second] = heard[second] + filters * carried
+    total = torch.zeros(len(x), output.basis.out_features, dtype=torch.float64)
+    for edge, message in enumerate(messages):
+        hidden = silu(interaction.own(message)) + silu(interaction.up(heard[edge]))
+        for layer in interaction.before:
+            hidden = residual_by_hand(layer, hidden)
+        hidden = silu(interaction.skip(hidden)) + message
+        for layer in interaction.after:
+            hidden = residual_by_hand(layer, hidden)
+        total[edges.target[edge]] += output.basis(bases[edge][0]) * hidden
+    result: Tensor = output.last(silu(output.hidden(output.up(total))))
+    return result
+
+
+@pytest.mark.parametrize("edge_features", [False, True])
+def test_layer_equals_its_equations_on_a_crystal(edge_features: bool) -> None:
+    options = {"num_spherical": 3, "num_radial": 2, "num_before_skip": 2, "int_emb_size": 5}
+    model = make_model(make_spec("DimeNet", edge_features=edge_features, **options))
+    # a cell of two atoms, so that each is reached over several images
+    cell = np.array([[3.0, 0.2, 0.0], [0.0, 5.5, 0.3], [0.4, 0.0, 5.8]])
+    pos = np.array([[0.0, 0.1, 0.2], [1.4, 0.8, 0.5]])
+    batch = make_batch(Structure(np.array([29, 79]), pos, cell, np.ones(3, dtype=bool)))
+    edges = Edges.of(batch, torch.float64)
+    output = model.convs[0](NodeState(batch.x, None), edges, model.geometry(edges, batch.pos)).x
+    expected = dimenet_by_hand(model, edges, batch.x, edges.vectors(batch.pos))
+    scale = float(expected.detach().abs().max())
+    torch.testing.assert_close(output, expected, rtol=1e-10, atol=1e-10 * scale)
 
 
 def test_first_and_second_derivatives_equal_finite_differences() -> None:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch_geometric.nn import CGConv as GeometricCGConv
 from torch_geometric.nn import GATv2Conv
 from torch_geometric.nn import GINConv as GeometricGINConv
 from torch_geometric.nn import MFConv as GeometricMFConv
 from torch_geometric.nn import PNAConv as GeometricPNAConv
 from torch_geometric.nn import SAGEConv as GeometricSAGEConv
+from torch_geometric.nn.aggr import DegreeScalerAggregation
 
 from hydria.models.cgcnn.stack import CGConv
 from hydria.models.gat.conv import GATConv
@@ -22,12 +24,13 @@ from hydria.models.gin.stack import GINConv
 from hydria.models.mfc.stack import MFConv
 from hydria.models.pna.conv import PNAConv
 from hydria.models.pna.scalers import SCALERS, DegreeScalers
+from hydria.models.pna.stack import SCALERS as PNA_SCALERS
 from hydria.models.sage.stack import SAGEConv
 from hydria.models.schnet.conv import CFConv
 from hydria.models.state import NodeState
 from hydria.nn.edges import Edges
 from tests.support.graphs import make_crystal
-from tests.support.models import make_batch, make_model, make_spec
+from tests.support.models import CUTOFF, make_batch, make_model, make_spec
 
 DEGREES = (1, 0, 3, 5, 2, 2)
 
@@ -201,3 +204,47 @@ def test_schnet_layer_equals_its_equations_on_a_crystal() -> None:
     output = conv(NodeState(batch.x, None), edges, model.geometry(edges, batch.pos)).x
     expected = schnet_by_hand(conv, batch.x, batch.pos, images, model.cutoff)
     torch.testing.assert_close(output, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("edge_features", [False, True])
+def test_pna_plus_layer_equals_its_equations_on_a_crystal(edge_features: bool) -> None:
+    spec = make_spec("PNAPlus", edge_features=edge_features)
+    model, batch = make_model(spec), make_batch(make_crystal(repeat=1, rattle=0.2))
+    conv, edges = model.convs[0], Edges.of(batch, torch.float64)
+    frequencies = model.basis.frequencies
+    messages = []
+    for edge, (j, i) in enumerate(batch.edge_index.T.tolist()):
+        vector = batch.pos[i] - batch.pos[j] + batch.edge_shifts[edge]
+        d = vector.norm() / CUTOFF
+        basis = torch.sin(frequencies * d) / d * (1 - 28 * d**6 + 48 * d**7 - 21 * d**8)
+        feature = conv.embed(basis).relu()
+        if edge_features:
+            feature = conv.edge_encoder(torch.cat([batch.edge_attr[edge], feature]))
+        seen = torch.cat([batch.x[i], batch.x[j], feature])
+        messages.append((conv.pre.weight @ seen + conv.pre.bias) * (conv.filter.weight @ basis))
+    aggregation = DegreeScalerAggregation(
+        ["mean", "min", "max", "std"], list(PNA_SCALERS), torch.tensor(spec.pna_deg)
+    ).double()
+    aggregation.load_state_dict(model.degrees.state_dict())  # averages in double precision
+    gathered = aggregation(torch.stack(messages), batch.edge_index[1], dim_size=len(batch.x))
+    joined = torch.cat([batch.x, gathered], dim=1)
+    expected = conv.lin(functional.linear(joined, conv.post.weight, conv.post.bias))
+    output = conv(NodeState(batch.x, None), edges, model.geometry(edges, batch.pos)).x
+    torch.testing.assert_close(output, expected, rtol=1e-11, atol=1e-11)
+
+
+def test_cgcnn_layer_equals_its_equations_on_a_crystal() -> None:
+    model = make_model(make_spec("CGCNN", edge_features=True, num_gaussians=5))
+    batch = make_batch(make_crystal(repeat=1, rattle=0.2))
+    conv, edges = model.convs[0], Edges.of(batch, torch.float64)
+    width, orders = CUTOFF / 4, torch.arange(5, dtype=torch.float64)
+    x = conv.embed(batch.x)
+    expected = x.clone()
+    for edge, (j, i) in enumerate(batch.edge_index.T.tolist()):
+        distance = (batch.pos[i] - batch.pos[j] + batch.edge_shifts[edge]).norm()
+        gaussians = torch.exp(-0.5 * ((distance - width * orders) / width) ** 2)
+        seen = torch.cat([x[i], x[j], batch.edge_attr[edge], gaussians])
+        gate, core = (layer.weight @ seen + layer.bias for layer in (conv.gate, conv.core))
+        expected[i] += gate.sigmoid() * functional.softplus(core)
+    output = conv(NodeState(batch.x, None), edges, model.geometry(edges, batch.pos)).x
+    torch.testing.assert_close(output, expected, rtol=1e-11, atol=1e-11)
