@@ -138,10 +138,9 @@ def residual_by_hand(layer: nn.Module, x: Tensor) -> Tensor:
     return x + silu(layer.lin2(silu(layer.lin1(x))))
 
 
-def dimenet_by_hand(
-    model: nn.Module, conv: nn.Module, edges: Edges, x: Tensor, v: Tensor
-) -> Tensor:
+def dimenet_by_hand(model: nn.Module, edges: Edges, x: Tensor, v: Tensor) -> Tensor:
     """Embedding, one interaction and output of DimeNet++ (2011.14115), one triplet at a time."""
+    conv = model.convs[0]
     embedding, interaction, output = conv.embedding, conv.interaction, conv.output
     bases = [bases_by_hand(model, float(vector.norm())) for vector in v]
     x = conv.lin(x)
