@@ -67,11 +67,12 @@ def resolve(config: RunConfig, summary: DataSummary) -> ModelSpec:
         symmetries = output_symmetries(network, summary.output_dim)
     problems = [
         *not_yet(config),
-        *(() if config.is_potential else _output_dims(variables, summary)),
         *_positions(config, summary),
-        *_turning(config, symmetries, summary.output_dim),
         *_attributes(config, summary),
     ]
+    if not config.is_potential:
+        problems += _output_dims(variables, summary)
+        problems += _turning(config, symmetries, summary.output_dim)
     if problems:
         raise ConfigError(problems)
     return ModelSpec(

@@ -18,11 +18,12 @@ from hydria.core.errors import CheckpointError, ConfigError, HydriaError
 from hydria.models import build_model
 from hydria.models.registry import ARCHITECTURES
 from hydria.models.upstream import convert_state
+from hydria.potential import HydriaCalculator
 from hydria.train import checkpoint as checkpoints
 from hydria.workloads.property.convert import _attributes, convert_hydragnn
 from hydria.workloads.property.unseen import predict_unseen
 from tests.support.models import make_model, make_spec
-from tests.support.upstream import FOLDER, Reference
+from tests.support.upstream import FOLDER, Reference, potential_names
 
 
 def upstream_files(folder: Path, name: str, **changes: Any) -> tuple[Path, Path]:
@@ -54,6 +55,26 @@ def test_the_model_of_the_run_gives_upstreams_outputs(tmp_path: Path, name: str)
         for output, kind in zip(outputs, ("graph", "node"), strict=True):
             expected = reference.arrays[f"out/{case}/{kind}"]
             assert float((output - expected).detach().abs().max()) < 1e-9
+
+
+@pytest.mark.parametrize("name", potential_names())
+def test_a_converted_potential_gives_upstreams_forces(tmp_path: Path, name: str) -> None:
+    weights, config = upstream_files(tmp_path, f"mlip_{name}")
+    tree = json.loads(config.read_text())
+    tree["Dataset"] = {
+        "format": "extxyz",
+        "node_features": {"name": ["atomic_numbers", "forces"], "dim": [1, 3]},
+        "graph_features": {"name": ["energy"]},
+        "normalize_features": False,
+    }
+    config.write_text(json.dumps(tree))
+    convert_hydragnn(weights, config, tmp_path / "run", tmp_path / "data")
+    reference = Reference(f"mlip_{name}")
+    calculator = HydriaCalculator(tmp_path / "run")
+    batch = reference.batch("cluster")
+    energy, forces, _ = calculator.evaluator(batch, with_stress=False)
+    assert float((energy - reference.arrays["out/cluster/energy"]).abs().max()) < 1e-9
+    assert float((forces - reference.arrays["out/cluster/forces"]).abs().max()) < 1e-9
 
 
 def test_structures_can_be_predicted_from_the_command_line(

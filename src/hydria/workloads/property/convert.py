@@ -14,6 +14,7 @@ from torch import Tensor
 from hydria._version import __version__
 from hydria.config import load_config
 from hydria.config.parse import find_config
+from hydria.config.potential import PotentialOptions
 from hydria.config.read import read_tree
 from hydria.config.run import RunConfig
 from hydria.config.spec import ModelSpec, resolve
@@ -31,6 +32,10 @@ from hydria.train import run_folder
 log = logging.getLogger(__name__)
 
 WEIGHTS = "model_state_dict"
+# its potentials are the network alone
+UPSTREAM_POTENTIAL = PotentialOptions(
+    reference_energies="zero", scale_by_forces=False, smooth=False
+)
 
 
 @dataclass(frozen=True)
@@ -184,7 +189,11 @@ def _as_upstream(config: RunConfig, summary: DataSummary) -> tuple[RunConfig, Mo
     network = config.neural_network
     columns = ("scalar",) * len(asked.heads)  # upstream's vectors are plain columns
     variables = network.variables_of_interest.model_copy(update={"output_symmetry": columns})
-    update = {"architecture": architecture, "variables_of_interest": variables}
+    update = {
+        "architecture": architecture,
+        "variables_of_interest": variables,
+        "potential": UPSTREAM_POTENTIAL,
+    }
     adapted = config.model_copy(update={"neural_network": network.model_copy(update=update)})
     changed = {
         name: value
