@@ -19,7 +19,7 @@ def inputs_by_element(config: RunConfig, summary: DataSummary) -> Floats:
     The inputs of `config` are atomic numbers and descriptors of elements, as those of a potential
     must be.
     """
-    numbers = np.arange(1, NUM_ELEMENTS + 1)
+    numbers = np.arange(1, NUM_ELEMENTS + 1, dtype=np.int32)
     features = config.dataset.node_features
     owners = [
         name for name, dim in zip(features.name, features.dim, strict=True) for _ in range(dim)

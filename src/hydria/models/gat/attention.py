@@ -21,6 +21,10 @@ from hydria.nn.segments import Segments, segment_sum, summed_fast
 CHUNK_SIZE = 1 << 17
 
 
+# at_source, at_target, attention, features, weight
+Inputs = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]
+
+
 def edge_logits(
     at_source: Tensor,
     at_target: Tensor,
@@ -86,7 +90,7 @@ class _EdgeLogits(torch.autograd.Function):
         return *_logits_backward(inputs, ctx.edges, ctx.slope, grads[0]), None, None
 
 
-def _plain_logits(inputs: tuple[Tensor | None, ...], edges: Edges, slope: float) -> Tensor:
+def _plain_logits(inputs: Inputs, edges: Edges, slope: float) -> Tensor:
     """`edge_logits` in torch's own operations."""
     at_source, at_target, attention, features, weight = inputs
     joined = edges.from_source(at_source) + edges.by_target.spread(at_target)
