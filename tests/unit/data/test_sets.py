@@ -40,6 +40,22 @@ def test_potentials_give_the_metals_they_were_fitted_to(symbol: str) -> None:
         assert potential.evaluate(other)[0].sum() > energies.sum()
 
 
+def test_embedding_energies_have_no_steps() -> None:
+    """Three forms follow each other; in alloys, atoms have densities on both sides of each knee."""
+    for metal in eam.METALS.values():
+        low, middle = (np.polynomial.Polynomial(c) for c in (metal.low, metal.middle))
+        x = 1.15 * metal.rho_e / metal.rho_s
+        high = metal.high * (1 - metal.eta * np.log(x)) * x**metal.eta
+        assert low(0) == pytest.approx(middle(metal.knee - 1), abs=1e-4)
+        assert middle(0.15) == pytest.approx(high, abs=1e-3)
+
+
+@pytest.mark.parametrize("frames", [fept.frames, eam_ninb.frames, cu_au.frames])
+def test_shaken_alloys_have_forces_of_shaken_alloys(frames: Any) -> None:
+    largest = [np.abs(frame.get_forces()).max() for frame in frames(30)]
+    assert max(largest) < 10  # eV/Å
+
+
 def test_alloys_agree_with_the_calculator_of_ase() -> None:
     """The same functions in another code: its own neighbours, sums and derivatives."""
     from ase.calculators.eam import EAM

@@ -45,7 +45,8 @@ class Metal:
     b: float
     kappa: float
     lambda_: float
-    low: tuple[float, float, float, float]  # F below 0.85 rho_e, in powers of rho/(0.85 rho_e) - 1
+    knee: float  # where the first cubic ends, in rho_e
+    low: tuple[float, float, float, float]  # F up to there, in powers of rho/(knee rho_e) - 1
     middle: tuple[float, float, float, float]  # F up to 1.15 rho_e, in powers of rho/rho_e - 1
     eta: float
     high: float  # F above: high (1 - eta ln x) x^eta with x = rho/rho_s
@@ -54,22 +55,22 @@ class Metal:
 METALS = {
     28: Metal(
         2.488746, 2.007018, 27.562015, 27.562031, 8.383453, 4.471175, 0.429046, 0.633531,
-        0.443599, 0.820658, (-2.693513, -0.076445, 0.241442, -2.375626),
+        0.443599, 0.820658, 0.85, (-2.693513, -0.076445, 0.241442, -2.375626),
         (-2.70, 0.0, 0.265390, -0.152856), 0.445470, -2.7,
     ),
     41: Metal(
         2.858230, 2.889832, 31.744900, 31.744900, 7.514546, 4.5, 0.569650, 0.905874,
-        0.136112, 0.388893, (-4.928550, -0.549044, 1.680064, -2.699442),
+        0.136112, 0.388893, 0.85, (-4.928550, -0.549044, 1.680064, -2.699442),
         (-4.975703, 0.0, 1.980875, -0.765504), 0.890133, -4.975568,
     ),
     26: Metal(
         2.481987, 1.885957, 20.041463, 20.041463, 9.818270, 5.236411, 0.392811, 0.646243,
-        0.170306, 0.340613, (-2.534992, -0.059605, 0.193065, -2.282322),
+        0.170306, 0.340613, 0.85, (-2.534992, -0.059605, 0.193065, -2.282322),
         (-2.54, 0.0, 0.200269, -0.148770), 0.391750, -2.539945,
     ),
     78: Metal(
         2.771916, 2.336509, 33.367564, 35.205357, 7.105782, 3.789750, 0.556398, 0.696037,
-        0.385255, 0.770510, (-1.455568, -2.149952, 0.528491, 1.222875),
+        0.385255, 0.770510, 0.25, (-1.455568, -2.149952, 0.528491, 1.222875),
         (-4.17, 0.0, 3.010561, -2.420128), 1.450000, -4.145597,
     ),
 }  # fmt: skip
@@ -138,9 +139,9 @@ def _switch(r: Floats) -> Floats:
 
 def _embedding(metal: Metal) -> tuple[Floats, Floats]:
     rho = np.linspace(0, 4 * metal.rho_e, 8001)
-    low = np.polynomial.Polynomial(metal.low)(rho / (0.85 * metal.rho_e) - 1)
+    low = np.polynomial.Polynomial(metal.low)(rho / (metal.knee * metal.rho_e) - 1)
     middle = np.polynomial.Polynomial(metal.middle)(rho / metal.rho_e - 1)
     x = np.maximum(rho / metal.rho_s, 1e-9)
     high = metal.high * (1 - metal.eta * np.log(x)) * x**metal.eta
-    parts = [rho < 0.85 * metal.rho_e, rho < 1.15 * metal.rho_e]
+    parts = [rho < metal.knee * metal.rho_e, rho < 1.15 * metal.rho_e]
     return rho, np.select(parts, [low, middle], high)
