@@ -74,6 +74,13 @@ def denormalise(attrs: Mapping[str, Any], column: str, values: NDArray[Any]) -> 
     return np.asarray(values, np.float64) if numbers is None else Scale(*numbers).undo(values)
 
 
+def denormalise_widths(attrs: Mapping[str, Any], column: str, widths: NDArray[Any]) -> Floats:
+    """The same of differences of values, such as standard deviations."""
+    numbers = attrs.get("scales", {}).get(column)
+    factor = 1.0 if numbers is None else Scale(*numbers).factor
+    return np.asarray(widths, np.float64) / (factor or 1.0)
+
+
 def scale_by_num_nodes(structures: Structures) -> Structures:
     """Divide the features whose names end in `_scaled_num_nodes` by the number of atoms."""
     atoms = structures.num_atoms.astype(np.float64)[:, None]

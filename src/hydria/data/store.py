@@ -279,7 +279,9 @@ class GraphStore(Store):
             first, end = self._ragged_ptr[name][index : index + 2]
             values = np.array(ragged.values[first:end])
             fields[name] = torch.from_numpy(values.reshape(ragged.shapes[index]))
-        return Data(**fields, num_nodes=batch.num_nodes)
+        if "x" not in fields and "pos" not in fields:  # from which it would be told
+            return Data(**fields, num_nodes=batch.num_nodes)
+        return Data(**fields)
 
     def replace(
         self,

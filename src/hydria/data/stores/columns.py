@@ -192,6 +192,14 @@ def raise_other_version(place: Path, found: Any) -> None:
     )
 
 
+def is_there(folder: Path) -> DataError:
+    """What is said when a store must not be replaced."""
+    return DataError(
+        f"{folder}: expected no store there yet. Hint: remove it first, or say that it is to be "
+        "replaced"
+    )
+
+
 def columns_of(manifest: Mapping[str, Any], place: Path) -> Manifest:
     """The columns that a manifest describes.
 

@@ -27,6 +27,7 @@ from hydria.data.stores.columns import (
     Manifest,
     Writer,
     columns_of,
+    is_there,
     read_index,
     verify_column,
     write_index,
@@ -59,7 +60,7 @@ class FolderWriter(Writer):
                 folder_atomically(self._folder, self._replace)
             )
         except FileExistsError as err:
-            raise _is_there(self._folder) from err
+            raise is_there(self._folder) from err
         return self
 
     def append(self, piece: GraphStore) -> None:
@@ -82,7 +83,7 @@ class FolderWriter(Writer):
         try:
             self._stack.__exit__(kind, error, trace)
         except FileExistsError as err:
-            raise _is_there(self._folder) from err
+            raise is_there(self._folder) from err
 
     def _finish(self) -> None:
         manifest = self._builder.manifest()
@@ -95,13 +96,6 @@ class FolderWriter(Writer):
     def _close(self) -> None:
         for stream in self._files.values():
             stream.close()
-
-
-def _is_there(folder: Path) -> DataError:
-    return DataError(
-        f"{folder}: expected no store there yet. Hint: remove it first, or say that it is to be "
-        "replaced"
-    )
 
 
 def _file_name(key: Key) -> str:
