@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from ase import Atoms
@@ -22,9 +23,10 @@ from hydria.runtime.process_group import World
 from hydria.runtime.stop import StopRequest
 from hydria.train.loop import Trainer
 from hydria.train.records import read_records
+from hydria.workloads.predict import predict
 from hydria.workloads.property.task import PropertyTask
 from tests.support.raw_data import Tree, config_tree
-from tests.support.runs import make_tree
+from tests.support.runs import ONE_RANK, make_tree, run_here
 
 ONE = World(Ranks(), torch.device("cpu"))
 GPS = {
@@ -93,6 +95,21 @@ def test_recomputed_activations_give_equal_losses(tmp_path: Path) -> None:
         for on in (False, True)
     ]
     assert losses[0] == losses[1]
+
+
+def test_predicted_deviations_are_as_large_as_the_errors(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "raw", loss_function_type="GaussianNLLLoss", num_epoch=30)
+    tree["NeuralNetwork"]["Training"]["Optimizer"]["learning_rate"] = 0.01
+    run_here(tree, tmp_path / "run")
+    done = predict(tmp_path / "run", tmp_path / "data", ONE_RANK, split="train")
+    table = pq.read_table(done.path)
+    head, error, deviation = (
+        table[name].to_numpy() for name in ("head", "prediction", "deviation")
+    )
+    error = error - table["target"].to_numpy()
+    for name in set(head):
+        chosen = head == name
+        assert 0.5 < np.sqrt(np.square(error / deviation)[chosen].mean()) < 2.0, name
 
 
 def test_learnt_weights_follow_the_losses(tmp_path: Path) -> None:

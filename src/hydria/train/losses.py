@@ -46,13 +46,22 @@ class Loss:
         return self.pointwise(outputs, targets).sum()
 
 
+def _variance(root: Tensor) -> Tensor:
+    return root.square().clamp_min(MIN_VARIANCE)
+
+
+def deviation_of(root: Tensor) -> Tensor:
+    """The standard deviation that the second half of the outputs of a Gaussian head stands for."""
+    return _variance(root).sqrt()
+
+
 def _gaussian_nll(outputs: Tensor, targets: Tensor) -> Tensor:
     """Negative log-likelihood up to a constant; the variance is the square of the second half.
 
     Source: Nix and Weigend 1994, as in `torch.nn.GaussianNLLLoss`.
     """
-    mean, sigma = outputs.chunk(2, dim=-1)
-    variance = (sigma**2).clamp_min(MIN_VARIANCE)
+    mean, root = outputs.chunk(2, dim=-1)
+    variance = _variance(root)
     return 0.5 * (variance.log() + (mean - targets) ** 2 / variance)
 
 

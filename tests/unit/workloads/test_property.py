@@ -138,13 +138,19 @@ def test_predictions_come_in_the_order_of_samples_and_in_units(folder: Path) -> 
     }  # fmt: skip
 
 
-def test_of_a_gaussian_head_the_mean_counts(folder: Path) -> None:
+def test_of_a_gaussian_head_the_mean_counts_and_the_deviation_is_kept(folder: Path) -> None:
     task = make_task(folder)
     collector = Collector(task.spec.heads)
     part = next(iter(task.batches(task.order(0))))
     targets = [part.batch[f"y.{name}"] for name in task.terms]
-    collector([torch.cat([target, target + 9], 1) for target in targets], part)
-    assert all(score(table)["mae"] == 0 for table in collector.gathered(task.store.attrs, False))
+    roots = [torch.full_like(target, -0.25) for target in targets]
+    collector([torch.cat(pair, 1) for pair in zip(targets, roots, strict=True)], part)
+    scaled, in_units = (collector.gathered(task.store.attrs, units) for units in (False, True))
+    for table, other in zip(scaled, in_units, strict=True):
+        assert score(table)["mae"] == 0
+        assert (table.deviation == 0.25).all()
+        low, high, *_ = task.store.attrs["scales"][f"y.{table.name}"]
+        np.testing.assert_allclose(other.deviation, 0.25 * (high - low))
 
 
 TABLE = HeadTable(
@@ -182,3 +188,9 @@ def test_table_is_long(tmp_path: Path) -> None:
         "head": "forces", "kind": "node", "sample": 3, "node": 1, "component": 1,
         "target": 4.0, "prediction": 5.0,
     }  # fmt: skip
+
+
+def test_table_of_a_gaussian_head_has_deviations(tmp_path: Path) -> None:
+    deviation = np.arange(6.0).reshape(3, 2)
+    write_predictions(tmp_path / "test.parquet", [replace(TABLE, deviation=deviation)])
+    assert pq.read_table(tmp_path / "test.parquet")["deviation"].to_pylist() == [*range(6)]

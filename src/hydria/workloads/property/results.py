@@ -14,9 +14,10 @@ from torch import Tensor
 from hydria.config.spec import HeadSpec
 from hydria.core.files import replace_atomically
 from hydria.data.loaders import Part
-from hydria.data.normalise import denormalise
+from hydria.data.normalise import denormalise, denormalise_widths
 from hydria.data.store import GraphStore
 from hydria.runtime import collectives
+from hydria.train.losses import deviation_of
 from hydria.workloads.property.compositions import formulas, labels_of, symbols_of
 
 Array = NDArray[Any]
@@ -33,6 +34,8 @@ class HeadTable:
         sample: (R,) sample ids.
         node: (R,) number of the node within its graph; -1 for graph heads.
         target, prediction: (R, dim).
+        deviation: (R, dim) standard deviations that the model predicts with a Gaussian likelihood,
+            else None.
     """
 
     name: str
@@ -42,6 +45,7 @@ class HeadTable:
     node: Array
     target: Array
     prediction: Array
+    deviation: Array | None = None
 
 
 class Collector:
@@ -52,7 +56,7 @@ class Collector:
         self._rows: list[list[tuple[Array, ...]]] = [[] for _ in heads]
 
     def __call__(self, outputs: Sequence[Tensor], part: Part) -> None:
-        """Take the outputs of one part; with a Gaussian likelihood, the means."""
+        """Take the outputs of one part; with a Gaussian likelihood, means and deviations."""
         graph = part.batch.batch.cpu().numpy()
         first = part.batch.ptr.cpu().numpy()[:-1]
         places = {
@@ -60,7 +64,9 @@ class Collector:
             "node": (part.ids[graph], np.arange(len(graph)) - first[graph]),
         }
         for head, rows, output in zip(self.heads, self._rows, outputs, strict=True):
-            values = (part.batch[f"y.{head.name}"], output[:, : head.dim])
+            values = [part.batch[f"y.{head.name}"], output[:, : head.dim]]
+            if output.shape[1] > head.dim:
+                values.append(deviation_of(output[:, head.dim :]))
             numbers = tuple(value.detach().double().cpu().numpy() for value in values)
             rows.append((*places[head.kind], *numbers))
 
@@ -83,17 +89,15 @@ class Collector:
 def _table(
     head: HeadSpec, rows: list[tuple[Array, ...]], attrs: Mapping[str, Any], in_units: bool
 ) -> HeadTable:
-    sample, node, target, prediction = (
-        np.concatenate(column) for column in zip(*rows, strict=True)
-    )
-    order = np.lexsort((node, sample))
+    columns = [np.concatenate(column) for column in zip(*rows, strict=True)]
+    order = np.lexsort((columns[1], columns[0]))
+    sample, node, target, prediction, *deviation = (column[order] for column in columns)
     column = f"y.{head.name}"
     if in_units:
         target, prediction = (denormalise(attrs, column, v) for v in (target, prediction))
+        deviation = [denormalise_widths(attrs, column, v) for v in deviation]
     unit = attrs.get("units", {}).get(column, "") if in_units else ""
-    return HeadTable(
-        head.name, head.kind, unit, sample[order], node[order], target[order], prediction[order]
-    )
+    return HeadTable(head.name, head.kind, unit, sample, node, target, prediction, *deviation)
 
 
 def score(table: HeadTable) -> dict[str, Any]:
@@ -116,6 +120,7 @@ def write_predictions(
 ) -> None:
     """Write one long table: head, kind, sample, node, component, target, prediction.
 
+    With a Gaussian likelihood a column `deviation` follows, the predicted standard deviation.
     Where a store is given that has atomic numbers, `formula` of the structure and `element` of
     the node (empty for graph heads) follow; where the data says of what kind a structure is, so
     does `config_type`.
@@ -144,6 +149,7 @@ def _long(table: HeadTable) -> dict[str, Any]:
         "component": np.tile(np.arange(dim), rows),
         "target": table.target.reshape(-1),
         "prediction": table.prediction.reshape(-1),
+        **({} if table.deviation is None else {"deviation": table.deviation.reshape(-1)}),
     }
 
 
