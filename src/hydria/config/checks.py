@@ -115,6 +115,10 @@ def warnings_in(config: RunConfig) -> list[str]:
         f"{TRAINING}.batch_size has no effect, because global_batch_size is given": (
             training.global_batch_size is not None and "batch_size" in training.model_fields_set
         ),
+        f"{ARCHITECTURE}.num_spherical has no effect, because PaiNN knows directions by its "
+        "vectors and has no spherical basis": (
+            architecture.mpnn_type == "PAINN" and "num_spherical" in architecture.model_fields_set
+        ),
         f"{TRAINING}.EarlyStopping cannot stop anything: patience {training.patience} is not "
         f"less than num_epoch {training.num_epoch}": (
             training.early_stopping and training.patience >= training.num_epoch
@@ -248,6 +252,13 @@ def _limits(architecture: Architecture) -> Iterator[Problem]:
             f"{ARCHITECTURE}.max_neighbours",
             "expected a number > 0, because MFC has one layer for each number of neighbours; "
             "got none",
+        )
+    given = getattr(architecture, "correlation", None)
+    if isinstance(given, tuple) and len(given) != architecture.num_conv_layers:
+        yield Problem(
+            f"{ARCHITECTURE}.correlation",
+            f"expected a number, or one for each of {architecture.num_conv_layers} layers, "
+            f"got {len(given)}",
         )
 
 

@@ -212,6 +212,14 @@ WARNED: list[tuple[dict[str, Any], str]] = [
         "NeuralNetwork.Training.EarlyStopping cannot stop anything: patience 10 is not less than "
         "num_epoch 5",
     ),
+    (
+        {
+            "NeuralNetwork__Architecture__mpnn_type": "PAINN",
+            "NeuralNetwork__Architecture__num_spherical": 7,
+        },
+        "NeuralNetwork.Architecture.num_spherical has no effect, because PaiNN knows directions by "
+        "its vectors and has no spherical basis",
+    ),
 ]
 
 

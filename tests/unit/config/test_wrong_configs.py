@@ -405,6 +405,10 @@ LIMITS: list[tuple[dict[str, Any], str]] = [
         "neighbours; got none",
     ),
     (
+        {"mpnn_type": "MACE", "correlation": [3, 2]},
+        "correlation: expected a number, or one for each of 3 layers, got 2",
+    ),
+    (
         {"use_graph_attr_conditioning": True, "graph_attr_conditioning_mode": "multiply"},
         "graph_attr_conditioning_mode: expected one of concat_node, film, fuse_pool, "
         'got "multiply"',

@@ -15,4 +15,4 @@ class PAINN(Architecture):
     num_radial: Count = 6
     """Radial basis functions."""
     num_spherical: Count = 7
-    """Read because the manual prints it; PaiNN has no spherical basis."""
+    """No effect; read because the manual prints it, but PaiNN has no spherical basis."""
