@@ -70,16 +70,17 @@ def write_job(asked: Asked, label: str = "") -> Job:
     """
     task, loaded = _task_and_config(asked)
     loaded_site = load_site(asked.site, asked.assume or ())
-    own = {"env": _variables(asked.env or []), "directives": asked.directives or None}
-    flags = asked.flags() | own
+    told = {"env": _variables(asked.env or []), "directives": asked.directives or None}
+    flags = asked.flags() | told
     request = gather(flags, loaded.config.job if loaded else None, os.environ, loaded_site.site)
     plan = make_plan(loaded_site, loaded, request, task, label, asked.accept_unverified)
     findings = refuse(judge(plan))
-    script = render(plan)
+    own = asked.out if asked.out and not label else None
+    # a name that fits no line of a comment is left out of it
+    script = render(plan, own.name if own and own.name.isprintable() else "")
     findings += refuse(judge_script(plan, script))
-    name = f"{plan.stem}.{script.extension}"
     folder = asked.out if label and asked.out else RENDERED / plan.site.name
-    file = asked.out if asked.out and not label else folder / name
+    file = own or folder / f"{plan.stem}.{script.extension}"
     write_script(file, script.text)
     notes = [*_account(plan), *(loaded.warnings if loaded else ()), *map(str, findings)]
     return Job(plan, file, tuple(notes))

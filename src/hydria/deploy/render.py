@@ -44,10 +44,15 @@ class Script:
     extension: str
 
 
-def render(plan: Plan) -> Script:
-    """Print `plan`; the same plan gives the same bytes."""
+def render(plan: Plan, file: str = "") -> Script:
+    """Print `plan`; the same plan gives the same bytes.
+
+    Args:
+        file: the script's name, where it is not the usual one.
+    """
     scheduler = scheduler_of(plan.site.scheduler.kind)
-    text = templates().get_template(scheduler.template).render(**_context(plan, scheduler))
+    template = templates().get_template(scheduler.template)
+    text = template.render(**_context(plan, scheduler, file))
     return Script(text, scheduler.extension)
 
 
@@ -66,10 +71,10 @@ def templates() -> Environment:
     )
 
 
-def _context(plan: Plan, scheduler: Scheduler) -> dict[str, object]:
+def _context(plan: Plan, scheduler: Scheduler, file: str) -> dict[str, object]:
     return {
         "plan": plan,
-        "header": tuple(header_lines(plan, scheduler)),
+        "header": tuple(header_lines(plan, scheduler, file)),
         "sentinel": scheduler.sentinel,
         "directives": scheduler.directives(plan),
         "modules": plan.modules,
@@ -196,7 +201,7 @@ def _joined(*parts: str) -> str:
     return " ".join(part for part in parts if part)
 
 
-def header_lines(plan: Plan, scheduler: Scheduler) -> Iterator[str]:
+def header_lines(plan: Plan, scheduler: Scheduler, file: str) -> Iterator[str]:
     """What a reader must know: inputs and their hashes, where to read on, how to submit."""
     site = plan.site
     yield f"hydria {__version__} job: {plan.config.slug} on {site.name} ({site.facility})"
@@ -209,7 +214,7 @@ def header_lines(plan: Plan, scheduler: Scheduler) -> Iterator[str]:
     for override in plan.config.overrides:
         yield from _wrapped(f"override  {override}")
     yield f"facility  {site.docs_url}"
-    yield f"submit    {scheduler.how_to_submit(plan)}"
+    yield f"submit    {scheduler.how_to_submit(plan, file)}"
     for name in sorted(_cited_sources(plan)):
         yield f"source    {name}: {site.sources[name].url}"
     for path, value in plan.assumed:

@@ -55,6 +55,16 @@ def test_job_writes_the_script_where_people_look(
     assert (workplace / f"jobs/rendered/{site}/tiny.{extension}").is_file()
 
 
+@pytest.mark.parametrize(
+    ("name", "told"), [("mine.sh", "mine.sh"), ("a b.sh", "'a b.sh'"), ("a\nb.sh", "tiny.slurm")]
+)
+def test_script_says_its_own_name_where_a_comment_can(
+    workplace: Path, name: str, told: str
+) -> None:
+    assert job("--account", "ABC123", "--out", str(workplace / name)) == 0
+    assert f"# submit    sbatch {told}\n" in (workplace / name).read_text()
+
+
 def test_job_says_how_to_add_the_account(capsys: pytest.CaptureFixture[str]) -> None:
     job()
     said = capsys.readouterr()
