@@ -25,6 +25,7 @@ from hydria.train.loop import Trainer
 from hydria.train.records import read_records
 from hydria.workloads.predict import predict
 from hydria.workloads.property.task import PropertyTask
+from hydria.workloads.trained import load_trained
 from tests.support.raw_data import Tree, config_tree
 from tests.support.runs import ONE_RANK, make_tree, run_here
 
@@ -110,6 +111,22 @@ def test_predicted_deviations_are_as_large_as_the_errors(tmp_path: Path) -> None
     for name in set(head):
         chosen = head == name
         assert 0.5 < np.sqrt(np.square(error / deviation)[chosen].mean()) < 2.0, name
+
+
+def test_frozen_convolutions_of_another_run_stay_while_heads_are_trained(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    run_here(make_tree(raw, num_epoch=2), tmp_path / "first")
+    more = {"num_epoch": 1, "startfrom": "first", "continue": 1}
+    tree = make_tree(raw, {"freeze_conv_layers": True, "task_weights": [3, 1, 1]}, **more)
+    run_here(tree, tmp_path / "second")
+    before, after = (
+        load_trained(tmp_path / name).model.state_dict() for name in ("first", "second")
+    )
+    heads = [name for name in before if name.startswith("outputs.")]
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    for name in before:
+        if not name.endswith(statistics):
+            assert torch.equal(before[name], after[name]) == (name not in heads), name
 
 
 def test_learnt_weights_follow_the_losses(tmp_path: Path) -> None:

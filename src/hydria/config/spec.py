@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from hydria.config.architectures import AnyArchitecture
 from hydria.config.base import Frozen
@@ -16,6 +16,16 @@ from hydria.core.errors import ConfigError, Problem
 
 # columns of what turns with the structure
 SYMMETRIC_DIMS = {"vector": 3, "tensor": 9}
+# options of an architecture that steer training and leave the model as it is
+STEERING = {
+    "freeze_conv_layers",
+    "initial_bias",
+    "task_weights",
+    "energy_weight",
+    "energy_peratom_weight",
+    "force_weight",
+    "stress_weight",
+}
 
 
 class HeadSpec(Frozen):
@@ -52,6 +62,23 @@ class ModelSpec(Frozen):
     def smooth(self) -> bool:
         """Whether the energy is to be a smooth function of the positions."""
         return self.potential is not None and self.potential.smooth
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What models must have in common for weights to mean the same in one as in the other.
+
+        What steers training is not among it, nor what was measured on the data and is not used,
+        or comes with the weights.
+        """
+        unused = {"pna_deg", "redraw_interval"}
+        if not self.smooth and self.architecture.mpnn_type != "MACE":
+            unused.add("avg_num_neighbors")
+        branches = self.architecture.output_heads.node
+        if all(branch.architecture.type != "mlp_per_node" for branch in branches):
+            unused.add("num_nodes")
+        exclude: dict[str, Any] = dict.fromkeys(unused, True)
+        exclude |= {"architecture": STEERING, "heads": {"__all__": {"weight"}}}
+        return self.model_dump(mode="json", exclude=exclude)
 
 
 def resolve(config: RunConfig, summary: DataSummary) -> ModelSpec:

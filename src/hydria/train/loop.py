@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -409,12 +409,20 @@ class Trainer:
         )
 
     def start_from(self, found: checkpoints.Checkpoint) -> None:
-        """Take weights and optimiser of another run and begin at epoch 0 (`continue`)."""
+        """Take the weights of another run and begin at epoch 0 (`continue`).
+
+        The state of its optimiser comes along where it is of the same kind and trained the same
+        parameters: not with others frozen, nor from a converted checkpoint, which has none.
+        """
         state = checkpoints.load(found)
         self._check_facts(found, state["facts"])
         self.stepper.load_state_dict(state)
-        self.stepper.optimizer.load_state_dict(state["optimizer"])
-        log.info("weights and optimiser from %s", found.path)
+        optimizer, saved = self.stepper.optimizer, state.get("optimizer")
+        if saved and _kinds(saved["param_groups"]) == _kinds(optimizer.param_groups):
+            optimizer.load_state_dict(saved)
+            log.info("weights and optimiser from %s", found.path)
+        else:
+            log.info("weights from %s; the optimiser starts anew", found.path)
 
     def load_best(self) -> None:
         """Put the weights of the best checkpoint into the model."""
@@ -424,3 +432,8 @@ class Trainer:
         if found is None:
             raise CheckpointError(f"{self.run_dir}: expected a checkpoint, got none that is whole")
         self.stepper.evaluated.load_state_dict(checkpoints.load(found)["model"])
+
+
+def _kinds(groups: Sequence[Mapping[str, Any]]) -> list[tuple[set[str], int]]:
+    """Of each group of an optimiser, its settings and the number of its parameters."""
+    return [(set(group) - {"initial_lr"}, len(group["params"])) for group in groups]

@@ -44,7 +44,7 @@ class GraphTask:
         training = config.neural_network.training
         self.prepared, self.store = prepared, prepared.store
         self.spec = resolve(config, prepared.summary)
-        self.facts = self.spec.model_dump(mode="json")
+        self.facts = self.spec.facts
         self.synchronised = config.neural_network.architecture.sync_batch_norm
         num_train = len(prepared.splits["train"])
         # all ranks would refuse alike; one of them tells

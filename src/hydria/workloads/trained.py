@@ -47,7 +47,7 @@ def load_trained(run_dir: Path, checkpoint: str = BEST) -> Trained:
     found = find_checkpoint(run_dir, checkpoint)
     spec = resolve(config, summary)
     state = checkpoints.load(found)
-    if state["facts"] != spec.model_dump(mode="json"):
+    if state["facts"] != spec.facts:
         raise CheckpointError(
             f"{found.path}: expected weights of the model in config.json, got others"
         )

@@ -47,6 +47,32 @@ def test_weights_are_equal_when_left_out() -> None:
     assert [head.weight for head in spec.heads] == [0.5, 0.5]
 
 
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ("freeze_conv_layers=true", True),
+        ("initial_bias=1.5", True),
+        ("task_weights=[2, 1]", True),
+        ("hidden_dim=9", False),
+        ("activation_function=silu", False),
+        ("precision=fp64", False),
+    ],
+)
+def test_facts_of_a_model_are_what_its_weights_depend_on(change: str, same: bool) -> None:
+    before, after = (
+        resolve(load_config(make_config(), changes).config, SUMMARY) for changes in ([], [change])
+    )
+    assert before != after
+    assert (before.facts == after.facts) is same
+
+
+@pytest.mark.parametrize(("name", "same"), [("GIN", True), ("PNA", True), ("MACE", False)])
+def test_facts_measured_on_data_count_where_no_weight_holds_them(name: str, same: bool) -> None:
+    config = load_config(make_config(), [f"mpnn_type={name}"]).config
+    other = SUMMARY.model_copy(update={"pna_deg": (0, 1, 1, 9), "avg_num_neighbors": 2.5})
+    assert (resolve(config, SUMMARY).facts == resolve(config, other).facts) is same
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_spec_survives_json(architecture: str) -> None:
     config = load_config(make_config(), [f"mpnn_type={architecture}", "max_neighbours=9"]).config

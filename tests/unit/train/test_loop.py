@@ -228,6 +228,31 @@ def test_continue_takes_weights_and_optimiser_to_epoch_0(tmp_path: Path) -> None
     assert all(torch.equal(one, other) for one, other in pairs)
 
 
+@pytest.mark.parametrize("lacks", ["state", "parameters"])
+def test_continue_takes_weights_alone_where_the_optimiser_is_another(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, lacks: str
+) -> None:
+    first = make_trainer(tmp_path / "first", num_epoch=1)
+    first.fit()
+    found = checkpoints.best(tmp_path / "first")
+    assert found is not None
+    second = make_trainer(tmp_path / "second")
+    if lacks == "state":  # as a converted checkpoint does
+        state = checkpoints.load(found)
+        state.pop("optimizer")
+        checkpoints.save(tmp_path / "converted", 0, state, {"best": True, "best_loss": None})
+        found = checkpoints.best(tmp_path / "converted")
+        assert found is not None
+    else:  # as with others frozen
+        second.stepper.optimizer.param_groups[0]["params"].pop()
+    with caplog.at_level(logging.INFO, logger="hydria"):
+        second.start_from(found)
+    assert "the optimiser starts anew" in caplog.text
+    assert not second.stepper.optimizer.state_dict()["state"]
+    pairs = zip(first.stepper.model.parameters(), second.stepper.model.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+
+
 def test_status_follows_the_training(tmp_path: Path) -> None:
     make_trainer(tmp_path, stop_after=STEPS + 1).fit()
     status = read_status(tmp_path)

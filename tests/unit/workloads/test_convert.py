@@ -46,7 +46,7 @@ def test_the_model_of_the_run_gives_upstreams_outputs(tmp_path: Path, name: str)
     assert not done.measured
     state = checkpoints.load(checkpoints.best(run_dir))
     spec = ModelSpec.model_validate_json((run_dir / "spec.json").read_bytes())
-    assert state["facts"] == spec.model_dump(mode="json")
+    assert state["facts"] == spec.facts
     model = build_model(spec)
     model.load_state_dict(state["model"])
     reference = Reference(name)

@@ -212,16 +212,15 @@ def _write(
     summary: DataSummary,
     state: Mapping[str, Tensor],
 ) -> Path:
-    facts = spec.model_dump(mode="json")
     documents = {
         "config.json": config.model_dump(mode="json", by_alias=True),
-        "spec.json": facts,
+        "spec.json": spec.model_dump(mode="json"),
         "summary.json": summary.model_dump(mode="json"),
     }
     for name, content in documents.items():
         write_json_atomic(run_dir / name, content)
     about: dict[str, Any] = {"epoch": 0, "batch": 0, "best": True, "best_loss": None}
     about["versions"] = {"hydria": __version__}
-    saved = checkpoints.save(run_dir, 0, {"model": dict(state), "facts": facts}, about)
+    saved = checkpoints.save(run_dir, 0, {"model": dict(state), "facts": spec.facts}, about)
     write_status(run_dir, "finished", reason="converted from HydraGNN", exit_code=0)
     return saved
