@@ -19,7 +19,7 @@ COMMANDS = {
     "site": ("hydria.cli.site", "list, show and check machine descriptions"),
     "doctor": ("hydria.cli.doctor", "check hosts, cores, devices, versions and file systems"),
     "config": ("hydria.cli.config", "check, show and start configs; print their schema"),
-    "data": ("hydria.cli.data", "make or fetch data sets"),
+    "data": ("hydria.cli.data", "make, fetch, convert and show data"),
     "prepare": ("hydria.cli.prepare", "raw files to a graph store"),
     "train": ("hydria.cli.train", "train a config"),
     "predict": ("hydria.cli.predict", "evaluate a finished run"),

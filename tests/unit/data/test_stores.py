@@ -261,9 +261,9 @@ def test_damage_of_the_data_is_named(tmp_path, name):
         verify(place)
 
 
+@pytest.mark.parametrize("points", [12, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", WRITERS)
-def test_a_killed_writer_leaves_the_old_store_or_the_new_one(tmp_path, kind):
-    """Killed at 50 points of a write: 200 over all kinds."""
+def test_a_killed_writer_leaves_the_old_store_or_the_new_one(tmp_path, kind, points):
     place = tmp_path / f"store{SUFFIX.get(kind, '')}"
     stores = [random_store(2 + number, 2, 2) for number in range(2)]
     convert(stores[0], new_store(place, kind))
@@ -271,12 +271,12 @@ def test_a_killed_writer_leaves_the_old_store_or_the_new_one(tmp_path, kind):
     convert(stores[0], new_store(place, kind, replace=True))
     needed = max(time.perf_counter() - start, 0.05)
     ends = set()
-    for number in range(50):
+    for number in range(points):
         child = os.fork()
         if not child:
-            convert(stores[number % 2], new_store(place, kind, replace=True))
+            convert(stores[1 - number % 2], new_store(place, kind, replace=True))
             signal.pause()
-        time.sleep(needed * number / 30)
+        time.sleep(needed * 1.7 * number / points)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         found = open_store(place)

@@ -195,8 +195,8 @@ def raise_other_version(place: Path, found: Any) -> None:
 def is_there(folder: Path) -> DataError:
     """What is said when a store must not be replaced."""
     return DataError(
-        f"{folder}: expected no store there yet. Hint: remove it first, or say that it is to be "
-        "replaced"
+        f"{folder}: expected no store there yet. Hint: remove it first, or have it replaced "
+        "(hydria data convert: --force)"
     )
 
 
