@@ -8,9 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from hydria.config.training import Training
 from hydria.core.errors import ConfigError, HydriaError, ModelError
+from hydria.graph.batch import GraphBatch
 from hydria.models import build_model
 from hydria.models.registry import ARCHITECTURES
+from hydria.train.losses import build_loss
 from tests.support.graphs import Structure, make_cluster, make_crystal
 from tests.support.models import HEADS, make_batch, make_model, make_spec
 
@@ -26,6 +29,12 @@ def two_branches() -> dict[str, list[dict[str, object]]]:
 
 def structures() -> list[Structure]:
     return [make_crystal(repeat=1), make_cluster(4), make_crystal(repeat=1, seed=5)]
+
+
+def batch_for(name: str) -> GraphBatch:
+    """A batch for a model as `build_model` makes it: to MACE features are atomic numbers."""
+    batch = make_batch(*structures())
+    return batch.replace(x=(batch.x[:, :1] * 50).round()) if name == "MACE" else batch
 
 
 @ALL
@@ -105,11 +114,17 @@ def test_branches_need_to_know_the_data_set() -> None:
         model(batch.replace(dataset_name=torch.tensor([0, 1, 7])))
 
 
-def test_gaussian_likelihood_doubles_the_columns() -> None:
-    model = make_model(make_spec("PNA", gaussian_nll=True))
-    graph, node = model(make_batch(*structures()))
+@ALL
+@pytest.mark.parametrize("node_head", ["mlp", "mlp_per_node", "conv"])
+def test_gaussian_likelihood_doubles_the_columns(name: str, node_head: str) -> None:
+    model = make_model(make_spec(name, node_head=node_head, num_nodes=4, gaussian_nll=True))
+    graph, node = model.train()(make_batch(*structures()))
     assert graph.shape == (3, 2)
     assert node.shape == (12, 4)
+    loss = build_loss(Training(loss_function_type="GaussianNLLLoss"))
+    total = sum(loss.local_sum(x, torch.ones(len(x), x.shape[1] // 2)) for x in (graph, node))
+    total.backward()
+    assert all(bool(parameter.grad.isfinite().all()) for parameter in model.parameters())
 
 
 @ALL
@@ -119,13 +134,17 @@ def test_frozen_convolutions_leave_the_heads_free(name: str) -> None:
         assert parameter.requires_grad == parameter_name.startswith("outputs.")
 
 
+@ALL
 @pytest.mark.parametrize("node_head", ["mlp", "mlp_per_node", "conv"])
-def test_initial_bias_is_the_last_bias_of_every_head(node_head: str) -> None:
-    model = build_model(make_spec("PNA", node_head=node_head, num_nodes=4, initial_bias=2.5))
-    last = {"conv": "norm"}.get(node_head, "4")
-    for place in ("outputs.graph.branch-0.heads.0.4", f"outputs.node.branch-0.heads.1.{last}"):
-        bias = model.get_parameter(f"{place}.bias")
-        assert torch.equal(bias, torch.full_like(bias, 2.5))
+def test_initial_bias_is_the_last_bias_of_every_head(name: str, node_head: str) -> None:
+    batch = batch_for(name)
+    outputs = []
+    for bias in (0.5, 3.0):
+        torch.manual_seed(0)
+        spec = make_spec(name, node_head=node_head, num_nodes=4, initial_bias=bias)
+        outputs.append(build_model(spec).eval()(batch))
+    for before, after in zip(*outputs, strict=True):
+        torch.testing.assert_close(after - before, torch.full_like(after, 2.5))
 
 
 @ALL
@@ -150,25 +169,31 @@ def test_prelu_is_one_parameter_for_the_whole_model() -> None:
     assert slopes == {id(model.activation.weight)}
 
 
+@ALL
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp64"])
-def test_precision_decides_the_dtype(precision: str) -> None:
-    model = build_model(make_spec("SchNet", precision=precision))
+def test_a_step_is_made_in_each_precision(name: str, precision: str) -> None:
+    model = build_model(make_spec(name, precision=precision)).train()
     dtype = torch.float64 if precision == "fp64" else torch.float32
     floats = [t for t in model.state_dict().values() if t.is_floating_point()]
     assert {t.dtype for t in floats} == {dtype}
-    graph, _ = model(make_batch(*structures(), dtype=torch.float32))
-    assert graph.dtype == dtype
+    batch = batch_for(name)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        outputs = model(batch)
+    if precision != "bf16":
+        assert {output.dtype for output in outputs} == {dtype}
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    sum(output.to(dtype).square().sum() for output in outputs).backward()
+    optimizer.step()
+    for old, new in zip(before, model.parameters(), strict=True):
+        assert new.dtype == dtype
+        assert bool(new.isfinite().all())
+        assert not torch.equal(old, new)
 
 
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        ("equivariance", True),
-    ],
-)
-def test_options_that_are_not_there_are_refused(option: str, value: object) -> None:
-    with pytest.raises(ConfigError, match=option):
-        build_model(make_spec("CGCNN", **{option: value}))
+def test_equivariance_is_refused_where_there_are_no_vectors() -> None:
+    with pytest.raises(ConfigError, match="equivariance"):
+        build_model(make_spec("CGCNN", equivariance=True))
 
 
 @pytest.mark.parametrize("name", ["GIN", "SAGE", "MFC"])
