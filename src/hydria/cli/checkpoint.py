@@ -43,4 +43,6 @@ def convert(
     print(f"{done.parameters:,} parameters in {done.run_dir}")
     if not done.measured:
         print("facts of the data are those in the config; the data is not here")
+    for difference in done.differences:
+        print(f"outputs differ on purpose: {difference}")
     print(f"hydria predict {done.run_dir} --input FILE predicts structures")

@@ -4,6 +4,7 @@ A rule is a regular expression for a whole name and what to write instead; None 
 What all architectures share is here; each one's own rules are in its `upstream` module, which holds
 
 - ``CONV_RULES``: names within one convolution; a replacement that starts with ``/`` leaves it;
+- optionally ``PERIODIC``: how outputs for periodic structures differ from upstream's, and why;
 - optionally ``NUMBERED_MODULES``: whether these names keep upstream's ``module_<number>.``;
 - ``MODEL_RULES``: other names of the architecture;
 - optionally ``prepare(state, spec) -> state``: changes of names and values, before renaming;
@@ -38,6 +39,8 @@ State = dict[str, Tensor]
 # its potentials are the network alone
 UPSTREAM_POTENTIAL = {"reference_energies": {}, "scale": 1.0, "short_range": None, "smooth": False}
 
+CUT_OFF = "HydraGNN applies the activation function to what conv heads predict, these heads do not"
+
 BRANCH = r"(branch-\d+)"
 # within attention, a convolution is called `conv`
 CONV = r"(?:conv\.)?(?P<inner>module_\d+\..+)"
@@ -62,6 +65,19 @@ def upstream_spec(spec: ModelSpec) -> ModelSpec:
     heads = tuple(head.model_copy(update={"symmetry": "scalar"}) for head in result.heads)
     potential = result.potential and result.potential.model_copy(update=UPSTREAM_POTENTIAL)
     return result.model_copy(update={"heads": heads, "potential": potential})
+
+
+def differences(spec: ModelSpec) -> tuple[str, ...]:
+    """Where outputs differ from upstream's with the same weights, on purpose."""
+    options = spec.architecture
+    periodic: str = getattr(_own_rules(spec), "PERIODIC", "")
+    predicts = any(head.kind == "node" for head in spec.heads)
+    convolves = any(branch.architecture.type == "conv" for branch in options.output_heads.node)
+    found = {
+        periodic: bool(periodic) and options.periodic_boundary_conditions,
+        CUT_OFF: predicts and convolves,
+    }
+    return tuple(text for text, holds in found.items() if holds)
 
 
 def convert_state(state: Mapping[str, Tensor], spec: ModelSpec) -> State:

@@ -17,7 +17,7 @@ from hydria.config.spec import ModelSpec
 from hydria.core.errors import CheckpointError, ConfigError, HydriaError
 from hydria.models import build_model
 from hydria.models.registry import ARCHITECTURES
-from hydria.models.upstream import convert_state
+from hydria.models.upstream import convert_state, differences
 from hydria.potential import HydriaCalculator
 from hydria.train import checkpoint as checkpoints
 from hydria.workloads.property.convert import _attributes, convert_hydragnn
@@ -161,6 +161,24 @@ def test_a_run_is_replaced_only_by_force(tmp_path: Path) -> None:
     with pytest.raises(HydriaError, match="finished run"):
         convert_hydragnn(weights, config, tmp_path / "run", tmp_path)
     convert_hydragnn(weights, config, tmp_path / "run", tmp_path, force=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("SchNet", {"periodic_boundary_conditions": True}, ["saw no periodic images"]),
+        ("DimeNet", {"periodic_boundary_conditions": True}, ["images of itself"]),
+        ("SchNet", {}, []),
+        ("PNA", {"periodic_boundary_conditions": True}, []),
+        ("PNA", {"node_head": "conv"}, ["what conv heads predict"]),
+    ],
+)
+def test_what_differs_on_purpose_is_said(
+    name: str, options: dict[str, Any], said: list[str]
+) -> None:
+    found = differences(make_spec(name, **options))
+    assert len(found) == len(said)
+    assert all(words in text for words, text in zip(said, found, strict=True))
 
 
 @pytest.mark.parametrize("mode", ["concat_node", "film", "fuse_pool"])

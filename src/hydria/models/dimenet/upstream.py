@@ -30,6 +30,9 @@ CONV_RULES = (
     (r"module_3\.lins\.0\.(\w+)", r"output.hidden.\1"),
     (r"module_3\.lin\.(\w+)", r"output.last.\1"),
 )
+PERIODIC = (
+    "HydraGNN's DimeNet left out angles between an atom and images of itself, this one has them"
+)
 MODEL_RULES = ((r"rbf\.freq", r"basis.frequencies"),)
 
 

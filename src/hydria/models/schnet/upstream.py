@@ -14,6 +14,7 @@ CONV_RULES = (
     (r"nn\.2\.(\w+)", r"generate.\1"),
     (r"coord_mlp\.(\d)\.(\w+)", r"coord_mlp.\1.\2"),
 )
+PERIODIC = "HydraGNN's SchNet saw no periodic images, this one sees them"
 MODEL_RULES = ((r"distance_expansion\.offset", "basis.centers"),)
 
 # upstream shifts softplus by ln 2 as float32 knows it, whatever the precision of the model

@@ -24,7 +24,7 @@ from hydria.core.files import write_json_atomic
 from hydria.data.locate import sources
 from hydria.data.prepare import prepare
 from hydria.models import build_model
-from hydria.models.upstream import convert_state, upstream_spec
+from hydria.models.upstream import convert_state, differences, upstream_spec
 from hydria.runtime.status import write_status
 from hydria.train import checkpoint as checkpoints
 from hydria.train import run_folder
@@ -47,12 +47,14 @@ class Converted:
         checkpoint: the checkpoint in it.
         parameters: numbers in the weights.
         measured: whether the facts of the data were measured on it, not read in the config.
+        differences: where outputs differ from upstream's on purpose.
     """
 
     run_dir: Path
     checkpoint: Path
     parameters: int
     measured: bool
+    differences: tuple[str, ...]
 
 
 def convert_hydragnn(
@@ -101,7 +103,7 @@ def convert_hydragnn(
     run_folder.claim(run_dir, force=force)
     saved = _write(run_dir, adapted, spec, summary, model.state_dict())
     count = sum(parameter.numel() for parameter in model.parameters())
-    return Converted(run_dir, saved, count, measured)
+    return Converted(run_dir, saved, count, measured, differences(spec))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
