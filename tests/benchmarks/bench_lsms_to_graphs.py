@@ -13,6 +13,7 @@ from hydria.config import load_config
 from hydria.data.formats import read
 from hydria.data.prepare import build, prepare
 from hydria.data.sets import lsms
+from hydria.data.sets.crystals import draw
 from tests.support.raw_data import config_tree
 
 FILES = 1000
@@ -24,7 +25,7 @@ def write_files(folder: Path) -> None:
     folder.mkdir()
     rng = np.random.RandomState(0)
     for index in range(FILES):
-        crystal = lsms.draw(rng)
+        crystal = draw(lsms.ALLOY, rng)
         lines = [f"{rng.rand():.8f} 0 0"]
         for atom, (protons, pos) in enumerate(zip(crystal.numbers, crystal.pos, strict=True)):
             values = " ".join(f"{value:.8f}" for value in (*pos, protons, rng.rand()))
