@@ -43,6 +43,17 @@ OLD_MODULES: dict[str, tuple[str, ...]] = {
         "hydragnn.utils.input_config_parsing",
         "hydragnn.utils.input_config_parsing.config_utils",
     ),
+    **{
+        f"datasets:{name}": ("hydragnn.utils.datasets", f"hydragnn.utils.datasets.{module}")
+        for module, names in {
+            "adiosdataset": ("AdiosDataset", "AdiosWriter"),
+            "serializeddataset": ("SerializedDataset", "SerializedWriter"),
+            "pickledataset": ("SimplePickleDataset", "SimplePickleWriter"),
+            "distdataset": ("DistDataset",),
+        }.items()
+        for name in names
+    },
+    "datasets:RawDatasetLoader": ("hydragnn.preprocess", "hydragnn.preprocess.raw_dataset_loader"),
     "timing:Timer": (
         "hydragnn.utils",
         "hydragnn.utils.time_utils",
