@@ -262,6 +262,26 @@ def _limits(architecture: Architecture) -> Iterator[Problem]:
         )
 
 
+def _elements(
+    dataset: Dataset, architecture: Architecture, variables: VariablesOfInterest
+) -> Iterator[Problem]:
+    """MACE knows nodes by their element and by nothing else."""
+    if architecture.mpnn_type != "MACE":
+        return
+    expected = "because MACE has weights by element"
+    columns = variables.input_node_features
+    if len(columns) > 1:
+        yield Problem(
+            f"{VARIABLES}.input_node_features",
+            f"expected the atomic number alone, {expected}, got {len(columns)} columns",
+        )
+    if dataset.descriptors.AtomicDescriptors:
+        yield Problem(
+            "Dataset.Descriptors.AtomicDescriptors",
+            f"expected none, {expected}, got {shown(dataset.descriptors.AtomicDescriptors)}",
+        )
+
+
 def _vectors(architecture: Architecture, variables: VariablesOfInterest) -> Iterator[Problem]:
     """Outputs that turn with the structure need vectors that do."""
     for index, symmetry in enumerate(variables.output_symmetry or ()):
@@ -354,6 +374,7 @@ CHECKS: dict[Callable[..., Iterator[Problem]], tuple[str, ...]] = {
     _graph: ("dataset", "architecture"),
     attention.problems_of: ("architecture",),
     _limits: ("architecture",),
+    _elements: ("dataset", "architecture", "variables"),
     _vectors: ("architecture", "variables"),
     _conditioning: ("dataset", "architecture", "variables"),
     _descriptors: ("dataset", "architecture"),

@@ -471,6 +471,24 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         f"Training.num_epoch: got 3, which contradicts {TRAINING}.num_epoch = 4",
     ),
     (
+        {
+            "NeuralNetwork": {
+                "Architecture": {"mpnn_type": "MACE"},
+                "Variables_of_interest": {"input_node_features": [0, 1]},
+            }
+        },
+        "NeuralNetwork.Variables_of_interest.input_node_features: expected the atomic number "
+        "alone, because MACE has weights by element, got 2 columns",
+    ),
+    (
+        {
+            "NeuralNetwork": {"Architecture": {"mpnn_type": "MACE"}},
+            "Dataset": {"Descriptors": {"AtomicDescriptors": ["mass"]}},
+        },
+        "Dataset.Descriptors.AtomicDescriptors: expected none, because MACE has weights by "
+        'element, got ["mass"]',
+    ),
+    (
         {"NeuralNetwork": {"Training": {"continue": 1, "startfrom": "new_model"}}},
         f"{TRAINING}.startfrom: got new_model, which contradicts continue = 1. "
         "Hint: name the run to continue from, or write continue: 0",
