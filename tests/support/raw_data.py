@@ -13,6 +13,7 @@ import torch
 from torch_geometric.data import Data
 
 from hydria.config.dataset import Dataset
+from hydria.data.store import GraphStore
 
 Tree = dict[str, Any]
 
@@ -296,6 +297,21 @@ def _smiles(folder: Path) -> Tree:
     return with_outputs(tree, ["gap"], ["graph"], [0])
 
 
+def _store(folder: Path) -> Tree:
+    samples = make_samples()
+    for sample in samples:
+        sample.edge_index = torch.tensor([[0, 1], [1, 0]])
+    bounds = {"minmax_node_feature": [[0.0, -1.0], [2.0, 3.0]]}
+    place = GraphStore.from_data_list(samples, attrs=bounds).save(folder / "made")
+    tree = config_tree(
+        place,
+        format="store",
+        node_features={"name": ["type", "charge"]},
+        graph_features={"name": ["energy"]},
+    )
+    return with_outputs(tree, ["energy", "charge"], ["graph", "node"], [0, 1])
+
+
 # format → writes a small set into a folder and returns a config for it
 RAW: dict[str, Callable[[Path], Tree]] = {
     "LSMS": _lsms,
@@ -308,4 +324,5 @@ RAW: dict[str, Callable[[Path], Tree]] = {
     "POSCAR": _one_file_each("POSCAR", "vasp", ".poscar"),
     "pickle": _pickle,
     "SMILES": _smiles,
+    "store": _store,
 }

@@ -26,4 +26,5 @@ FORMATS = {
     "ase": Format(),
     "pickle": Format(graphs=True),
     "SMILES": Format(lattice=False, graphs=True),
+    "store": Format(),
 }

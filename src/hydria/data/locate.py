@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hydria.config.dataset import Dataset
 from hydria.core.errors import DataError
+from hydria.data.address import parted
 from hydria.data.catalog import CATALOG
 from hydria.data.progress import Progress, silent
 from hydria.data.splits import SETS
@@ -16,9 +17,13 @@ TOTAL = "total"
 
 
 def locate(path: str, data_root: Path) -> Path | None:
-    """An existing file or folder: as it stands (from the working directory), or below the root."""
+    """An existing file or folder: as it stands (from the working directory), or below the root.
+
+    It may bear a label, as stores do: `PATH#LABEL`.
+    """
     written = Path(path).expanduser()
-    return next((place for place in (written, data_root / written) if place.exists()), None)
+    places = (written, data_root / written)
+    return next((place for place in places if parted(place)[0].exists()), None)
 
 
 def paths_of(dataset: Dataset) -> dict[str, str]:
@@ -79,7 +84,8 @@ def lattice_of(
 def fingerprint(places: Mapping[str, Path]) -> str:
     """A short text that changes when a file of the raw data is added, removed or rewritten."""
     digest = hashlib.sha256()
-    for name, place in sorted(places.items()):
+    for name, address in sorted(places.items()):
+        place, _ = parted(address)
         files = sorted(place.rglob("*")) if place.is_dir() else [place]
         for file in files:
             stat = file.stat()

@@ -63,7 +63,7 @@ def test_what_an_unknown_kind_hides_is_reported_too() -> None:
 
 TYPES = "PNA, PNAPlus, PNAEq, EGNN, CGCNN, SchNet, PAINN, MACE, DimeNet, GAT, GIN, SAGE, MFC"
 LOSSES = "mse, mae, rmse, huber, smooth_l1, GaussianNLLLoss"
-FORMATS = "CFG, CIF, LSMS, POSCAR, SMILES, XYZ, ase, extxyz, pickle, unit_test"
+FORMATS = "CFG, CIF, LSMS, POSCAR, SMILES, XYZ, ase, extxyz, pickle, store, unit_test"
 LATTICE = "three lattice vectors as rows (Å), or the name of a CSV file"
 
 # path, value, the one message

@@ -22,6 +22,7 @@ FORMATS = Registry(
         "CIF": "hydria.data.formats.through_ase:read",
         "POSCAR": "hydria.data.formats.through_ase:read",
         "SMILES": "hydria.data.formats.smiles:read",
+        "store": "hydria.data.formats.stored:read",
     },
 )
 # formats whose positions are computed: the reader for those who need none

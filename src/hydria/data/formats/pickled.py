@@ -41,8 +41,25 @@ def read(path: Path, dataset: Dataset) -> Structures:
 
 
 def _read_file(file: Path, name: str, dataset: Dataset) -> Structures:
-    objects = list(_objects(file))
-    samples = objects[-1] if objects else None
+    # bounds of node and graph features, and samples; behind them may be what a store adds
+    objects = list(_objects(file))[:3]
+    bounds = objects[:2] if len(objects) == 3 else [None, None]
+    return structures_of(file, name, objects[-1] if objects else None, bounds, dataset)
+
+
+def structures_of(
+    file: Path, name: str, samples: Any, bounds: Sequence[Any], dataset: Dataset
+) -> Structures:
+    """Structures of samples.
+
+    Args:
+        file: where they come from, for messages.
+        name: what their names begin with.
+        bounds: of the node and of the graph features, by which they were scaled; None if not.
+
+    Raises:
+        DataError: if they are no samples, or do not have the features that the config names.
+    """
     if not isinstance(samples, Sequence) or not samples or not hasattr(samples[0], "pos"):
         raise DataError(
             f"{file}: expected a pickled list of torch_geometric samples with positions, got "
@@ -55,9 +72,10 @@ def _read_file(file: Path, name: str, dataset: Dataset) -> Structures:
     if in_y.name:
         rows = [_rows(getattr(sample, "y", None)).reshape(1, -1) for sample in samples]
         graph = _features(file, rows, in_y)
-    if len(objects) == 3:
-        node = _in_own_units(node, objects[0])
-        graph = _in_own_units(graph, objects[1])
+    node, graph = (
+        _in_own_units(columns, limits)
+        for columns, limits in zip((node, graph), bounds, strict=True)
+    )
     for name in attributes:
         rows = [_rows(getattr(sample, name, None)).reshape(1, -1) for sample in samples]
         graph |= _features(file, rows, _only(dataset.graph_features, name))
@@ -100,7 +118,7 @@ def _features(file: Path, rows: Sequence[Floats], features: Features) -> dict[st
                 f"{file}#{index}: expected {width} columns for the features "
                 f"{', '.join(features.name)}, got shape {values.shape}"
             )
-    table = np.concatenate(rows)
+    table = np.concatenate([values[:, :width] for values in rows])
     ends = np.cumsum(features.dim)
     return {
         name: table[:, end - dim : end]
@@ -133,7 +151,11 @@ def _parted(
 
 def _in_own_units(features: dict[str, Floats], bounds: Any) -> dict[str, Floats]:
     """Undo HydraGNN's scaling; `bounds` is (2, features): smallest and largest values."""
+    if bounds is None:
+        return features
     limits = np.asarray(bounds, dtype=np.float64)
+    if limits.size == 2 * len(features):  # ADIOS2 keeps them in one row
+        limits = limits.reshape(2, -1)
     if limits.shape != (2, len(features)):
         return features
     return {

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hydria.core.errors import DataError
 from hydria.core.registry import Registry
+from hydria.data.address import parted
 from hydria.data.progress import Progress, silent
 from hydria.data.store import Store
 from hydria.data.stores import adios, folder, pickles, upstream_adios
@@ -31,14 +32,6 @@ SUFFIXES = {".bp": "adios2", ".pkl": "pickle"}
 PREPARED = "graphs"
 
 
-def parted(address: Path | str) -> tuple[Path, str | None]:
-    """Path and label of a store."""
-    path, mark, label = str(address).rpartition("#")
-    if not mark or Path(address).exists():
-        return Path(address), None
-    return Path(path), label
-
-
 def kind_of(path: Path) -> str:
     """The kind of a store that is there.
 
@@ -58,15 +51,6 @@ def kind_of(path: Path) -> str:
         f"{path}: expected a store (a folder of columns, an ADIOS2 file, a pickle or a folder of "
         f"pickles), got {state}"
     )
-
-
-def is_store(path: Path) -> bool:
-    """Whether there is a store."""
-    try:
-        kind_of(path)
-    except DataError:
-        return False
-    return True
 
 
 def open_store(address: Path | str, trust: bool = False) -> Store:
