@@ -180,7 +180,7 @@ def pna_eq_by_hand(model: nn.Module, batch: GraphBatch, x: Tensor, v: Tensor) ->
         four = torch.cat([values.mean(0), values.amin(0), values.amax(0), std])
         degree = torch.tensor(float(len(received)), dtype=torch.float64)
         means = (model.degrees.avg_deg_lin[0], model.degrees.avg_deg_log[0])
-        scaled = [four * scaler(degree, *means) for scaler in SCALERS.values()]
+        scaled = [four * scaler(degree, degree, *means) for scaler in SCALERS.values()]
         rows.append(message.post.weight @ torch.cat([x[i], *scaled]) + message.post.bias)
     scalars_out, vectors = conv.update(x + torch.stack(rows), new_v)
     return NodeState(conv.embed_scalars(scalars_out), conv.embed_vectors(vectors))
