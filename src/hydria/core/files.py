@@ -92,7 +92,7 @@ def _sync(path: Path) -> None:
 
 
 def _take_name(temporary: Path, folder: Path, replace: bool) -> None:
-    """Rename; a folder that was there bears the temporary name afterwards."""
+    """Rename; a folder that was there goes."""
     try:
         temporary.rename(folder)
     except OSError as err:
@@ -104,13 +104,19 @@ def _take_name(temporary: Path, folder: Path, replace: bool) -> None:
 
 
 def _exchange(one: Path, other: Path) -> None:
-    """Exchange two names in one step, so that neither is ever missing (Linux, renameat2).
+    """Exchange two names: in one step where Linux and the file system can (renameat2).
 
-    Raises:
-        OSError: if the file system cannot.
+    Elsewhere, such as on NFS, in three; in between, `other` is missing for a moment.
     """
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of <linux/fs.h>
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange):
-        number = ctypes.get_errno()
-        raise OSError(number, f"cannot exchange: {os.strerror(number)}", str(other))
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename and not rename(here, os.fsencode(one), here, os.fsencode(other), exchange):
+        return
+    aside = one.with_name(f"{one.name}.old")
+    other.rename(aside)
+    try:
+        one.rename(other)
+    except OSError:
+        aside.rename(other)
+        raise
+    aside.rename(one)
