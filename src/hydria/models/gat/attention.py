@@ -74,11 +74,13 @@ class _EdgeLogits(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(at_source, at_target, attention, features, weight)
         ctx.edges, ctx.slope = edges, slope
-        by_head = _by_head(attention.to(at_source.dtype))
+        by_head = attention.to(at_source.dtype)
         logits = at_source.new_empty(len(edges.source), len(attention))
         for rows in _chunks(edges, at_source.shape[1]):
             joined = _joined(at_source, at_target, features, weight, edges, rows)
-            logits[rows] = functional.leaky_relu_(joined, slope) @ by_head
+            active = functional.leaky_relu_(joined, slope).view(-1, *by_head.shape)
+            # a matrix product of so few columns would take five times as long
+            logits[rows] = torch.linalg.vecdot(active, by_head)
         return logits
 
     @staticmethod
@@ -104,15 +106,18 @@ def _logits_backward(
     inputs: tuple[Tensor, ...], edges: Edges, slope: float, grad: Tensor
 ) -> tuple[Tensor | None, ...]:
     at_source, at_target, attention, features, weight = inputs
-    by_head = _by_head(attention.to(at_source.dtype))
+    by_head = attention.to(at_source.dtype)
     to_source, to_target = torch.zeros_like(at_source), torch.zeros_like(at_target)
-    to_head = torch.zeros_like(by_head)
+    to_attention = torch.zeros_like(attention)
     to_weight = None if weight is None else torch.zeros_like(weight)
     to_features = None if features is None else torch.empty_like(features)
     for rows in _chunks(edges, at_source.shape[1]):
         joined = _joined(at_source, at_target, features, weight, edges, rows)
-        back = torch.ops.aten.leaky_relu_backward(grad[rows] @ by_head.T, joined, slope, False)
-        to_head.addmm_(functional.leaky_relu_(joined, slope).T, grad[rows])
+        of_head = grad[rows].unsqueeze(2)
+        back = (of_head * by_head).flatten(1)
+        back = torch.ops.aten.leaky_relu_backward(back, joined, slope, False)
+        active = functional.leaky_relu_(joined, slope).view(-1, *by_head.shape)
+        to_attention += active.mul_(of_head).sum(0)
         to_source.index_add_(0, edges.source[rows], back)
         to_target.index_add_(0, edges.target[rows], back)
         if features is not None and weight is not None:
@@ -120,16 +125,7 @@ def _logits_backward(
             assert to_features is not None
             to_weight.addmm_(back.T.to(weight.dtype), features[rows])
             to_features[rows] = back.to(weight.dtype) @ weight
-    heads, width = attention.shape
-    blocks = to_head.view(heads, width, heads)
-    to_attention = blocks.diagonal(dim1=0, dim2=2).T.contiguous()
     return to_source, to_target, to_attention, to_features, to_weight
-
-
-def _by_head(attention: Tensor) -> Tensor:
-    """(heads·width, heads): times this, each head of a row meets its own attention vector."""
-    own = torch.eye(len(attention), dtype=attention.dtype, device=attention.device)
-    return (attention.unsqueeze(2) * own.unsqueeze(1)).flatten(0, 1)
 
 
 def _chunks(edges: Edges, width: int) -> Iterator[slice]:
