@@ -18,7 +18,9 @@ from hydria.data.stores import WRITERS, convert, new_store, open_store, verify
 from hydria.data.stores.adios import AdiosStore, BpWriter
 from hydria.data.stores.samples import ListSource, SampleStore, facts_of, preloaded
 from hydria.data.stores.shared import shared
+from hydria.runtime import collectives
 from tests.support.graphs import random_store
+from tests.support.ranks import on_ranks
 from tests.unit.data.test_store import assert_same
 
 HYDRAGNN = Path(__file__).parent / "hydragnn_stores"
@@ -441,3 +443,29 @@ def test_what_lies_on_disk_is_read_in_threads(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         for ids, found in zip(chunks, pool.map(opened.subset, chunks), strict=True):
             assert_same(found, store.subset(ids))
+
+
+def share_on_a_rank(folder, _world):
+    """One copy for all ranks: the files behind the columns are the same, and have no names."""
+    memory = folder / "memory"
+    store = shared(lambda: random_store(5), memory=memory)
+    assert_same(store, random_store(5))
+    collectives.barrier()
+    maps = Path("/proc/self/maps").read_text().splitlines()
+    inodes = sorted({line.split()[4] for line in maps if str(memory) in line})
+    try:
+        shared(lambda: open_store(folder / "nothing"), memory=memory)
+    except DataError as err:
+        collectives.barrier()  # the leader has cleared away
+        return inodes, [path.name for path in memory.iterdir()], str(err)
+    return None
+
+
+def test_ranks_of_a_node_share_one_copy(tmp_path):
+    (tmp_path / "memory").mkdir()
+    one, two = on_ranks(2, f"{__name__}:share_on_a_rank", tmp_path)
+    inodes, left, said = one
+    assert len(inodes) >= 8
+    assert two == one
+    assert left == []
+    assert "nothing: expected a store" in said
