@@ -174,11 +174,6 @@ def _checked_index(path: Path) -> dict[str, Any]:
     return index
 
 
-def labels_of(path: Path) -> list[str]:
-    """The labels of a BP file that `BpWriter` wrote."""
-    return list(read_index(path / INDEX, path)["labels"])
-
-
 class AdiosStore(Store):
     """Graphs that stay on the disk; what is asked for is read, each graph's part of each column.
 
