@@ -14,7 +14,7 @@ from hydria.core.errors import DeployError
 from hydria.core.files import write_text_atomic
 from hydria.deploy.images.base import BaseImage, base_image
 from hydria.deploy.images.build import Build, build_sif
-from hydria.deploy.images.container import check_exists, examine, read_facts
+from hydria.deploy.images.container import check_exists, examine, instance, read_facts
 from hydria.deploy.images.docker import build_docker
 from hydria.deploy.images.local_base import build_base
 from hydria.deploy.images.lock import locked_text, resolve
@@ -114,8 +114,9 @@ def verify(
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Compare an image with its stack and with a machine."""
-    rows = verify_facts(read_facts(image), load_site(site).site if site else None)
-    faults = examine(image)
+    machine = load_site(site).site if site else None
+    with instance(image) as run:
+        rows, faults = verify_facts(read_facts(image, run), machine), examine(run)
     rows.append(Row("hydria doctor in it", "no faults", faults or "no faults", faults is None))
     if json:
         print(json_module.dumps([vars(row) for row in rows], indent=2))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ from hydria.deploy.images.tools import check_apptainer, check_can_mount, check_c
 log = logging.getLogger(__name__)
 
 PYTHON = "/opt/hydria/bin/python"
+# runs a command, and gives what it says
+Inside = Callable[[Sequence[str]], str]
 
 
 @dataclass(frozen=True)
@@ -58,23 +63,51 @@ def inside(image: Path, command: Sequence[str], binds: Sequence[str] = ()) -> st
     Args:
         binds: `SOURCE[:TARGET[:ro]]`; each source must exist.
     """
-    check_apptainer()
-    check_can_run()
-    check_image(image)
+    _check(image)
     for bind in binds:
         if not Path(bind.split(":")[0]).exists():
             raise DeployError(
                 f"--bind {bind}: expected something that exists, got {bind.split(':')[0]}. "
                 "Hint: make it first; Apptainer binds only what is there"
             )
+    return _execute(image, str(image), command, [f"--bind={bind}" for bind in binds])
+
+
+@contextmanager
+def instance(image: Path) -> Iterator[Inside]:
+    """Start `image` as an instance, which is mounted once for all commands that run in it.
+
+    Raises:
+        DeployError: if it does not start.
+    """
+    _check(image)
+    from spython.main import Client
+
+    started = Client.instance(str(image), start=False, name=f"hydria-{os.getpid()}")
+    # captured, because Apptainer would tell of its cgroups
+    started.start(options=["--cleanenv"], capture=True)
+    if not Client.instances(started.name, quiet=True):
+        raise DeployError(f"{image}: does not start as an instance, for the reason above")
+    try:
+        yield lambda command: _execute(image, started.get_uri(), command)
+    finally:
+        started.stop()
+
+
+def _check(image: Path) -> None:
+    check_apptainer()
+    check_can_run()
+    check_image(image)
     slow = check_can_mount()
     if slow:
         log.warning(slow)
+
+
+def _execute(image: Path, place: str, command: Sequence[str], options: Sequence[str] = ()) -> str:
     from spython.main import Client
 
-    options = ["--cleanenv", *(f"--bind={bind}" for bind in binds)]
     result = Client.execute(
-        str(image), list(command), options=options, return_result=True, quiet=True
+        place, list(command), options=["--cleanenv", *options], return_result=True, quiet=True
     )
     said = result["message"]
     lines = [said] if isinstance(said, str) else list(said)
@@ -83,24 +116,25 @@ def inside(image: Path, command: Sequence[str], binds: Sequence[str] = ()) -> st
     return lines[0] if lines else ""
 
 
-def examine(image: Path) -> str | None:
-    """What `hydria doctor` finds wrong with this machine from inside of `image`; None if nothing.
+def examine(run: Inside) -> str | None:
+    """What `hydria doctor` finds wrong with this machine from inside; None if nothing.
 
     It looks at torch, at MPI and at whether caches can be written.
     """
     place = ["--run-dir", "/tmp", "--data", "/tmp"]  # inside, /tmp is always there
     try:
-        inside(image, ["hydria", "doctor", "--for", "train", *place])
+        run(["hydria", "doctor", "--for", "train", *place])
     except DeployError as err:
         return str(err)
     return None
 
 
-def read_facts(image: Path) -> Facts:
-    """Labels and contents of `image`."""
+def read_facts(image: Path, run: Inside | None = None) -> Facts:
+    """Labels and contents of `image`, looked up by `run` in an instance of it, if there is one."""
     source = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
+    run = run or partial(inside, image)
     try:
-        text = inside(image, [PYTHON, "-c", source])
+        text = run([PYTHON, "-c", source])
     except DeployError as err:
         if PYTHON in str(err) and "no such file" in str(err).lower():
             raise DeployError(
