@@ -91,15 +91,18 @@ def test_sums_of_products_equal_a_loop() -> None:
     features, hidden, matrix, harmonics = inputs
     weights = (hidden @ matrix).view(12, -1, 2)
     expected = torch.zeros_like(summed)
-    for block in products.blocks:
+    for group in products.groups:
         for edge, (j, i) in enumerate(zip(edges.source, edges.target, strict=True)):
-            value = torch.einsum(
-                "y,pc,xc->ypxc",
-                harmonics[edge, block.harmonics],
-                weights[edge, block.paths],
-                features[j, block.nodes],
-            )
-            expected[i, block.rows] += value.flatten(0, 2)
+            values = [
+                torch.einsum(
+                    "y,pc,xc->ypxc",
+                    harmonics[edge, group.harmonics],
+                    weights[edge, block.paths],
+                    features[j, block.nodes],
+                ).flatten(1, 2)
+                for block in group.blocks
+            ]
+            expected[i, group.rows] += torch.cat(values, dim=1).flatten(0, 1)
     torch.testing.assert_close(summed, expected)
 
 

@@ -34,11 +34,21 @@ class Block(NamedTuple):
 
     nodes: slice
     """Components of the features."""
+    paths: slice
+    columns: slice
+    """Where its (paths, nodes) are among the columns of its group."""
+
+
+class Group(NamedTuple):
+    """The blocks of one degree of the harmonics, which one matrix product serves."""
+
     harmonics: slice
     """Components of the harmonics."""
-    paths: slice
+    blocks: list[Block]
+    width: int
+    """Columns of all blocks."""
     rows: slice
-    """Where the products are, as (harmonics, paths, nodes)."""
+    """Where the products are, as (harmonics, columns)."""
 
 
 class Products:
@@ -46,29 +56,37 @@ class Products:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = list(paths)
-        self.blocks: list[Block] = []
+        self.groups: list[Group] = []
         self.num_rows = 0
-        # the most numbers that are made for an edge and a channel at a time
-        self.width = len(self.paths)
-        for first, second in dict.fromkeys(path[:2] for path in self.paths):
-            places = [n for n, path in enumerate(self.paths) if path[:2] == (first, second)]
-            products = (2 * first + 1) * len(places)
-            rows = slice(self.num_rows, self.num_rows + (2 * second + 1) * products)
-            of_paths = slice(places[0], places[-1] + 1)
-            self.blocks.append(Block(span(first), span(second), of_paths, rows))
+        for second in sorted({path[1] for path in self.paths}):
+            blocks, width = [], 0
+            for first in dict.fromkeys(path[0] for path in self.paths if path[1] == second):
+                places = [n for n, path in enumerate(self.paths) if path[:2] == (first, second)]
+                columns = slice(width, width + (2 * first + 1) * len(places))
+                blocks.append(Block(span(first), slice(places[0], places[-1] + 1), columns))
+                width = columns.stop
+            rows = slice(self.num_rows, self.num_rows + (2 * second + 1) * width)
+            self.groups.append(Group(span(second), blocks, width, rows))
             self.num_rows = rows.stop
-            self.width = max(self.width, products)
+        # the most numbers that are made for an edge and a channel at a time
+        self.width = max(len(self.paths), *(group.width for group in self.groups))
 
     def couplings(self) -> dict[int, Tensor]:
         """For each l₃, (paths to it, 2l₃+1, num_rows) coefficients of the products."""
         found: dict[int, list[Tensor]] = {}
         for place, path in enumerate(self.paths):
-            block = next(b for b in self.blocks if b.paths.start <= place < b.paths.stop)
+            group, block = next(
+                (group, block)
+                for group in self.groups
+                for block in group.blocks
+                if block.paths.start <= place < block.paths.stop
+            )
             coefficients = clebsch_gordan(path)  # (nodes, harmonics, out)
             nodes, harmonics, out = coefficients.shape
             dense = torch.zeros(out, self.num_rows, dtype=torch.float64)
-            rows = dense[:, block.rows].view(out, harmonics, -1, nodes)
-            rows[:, :, place - block.paths.start] = coefficients.permute(2, 1, 0)
+            rows = dense[:, group.rows].view(out, harmonics, group.width)[:, :, block.columns]
+            own = torch.unflatten(rows, 2, (-1, nodes))[:, :, place - block.paths.start]
+            own.copy_(coefficients.permute(2, 1, 0))
             found.setdefault(path[2], []).append(dense)
         return {degree: torch.stack(tensors) for degree, tensors in sorted(found.items())}
 
@@ -101,9 +119,13 @@ class Products:
         weights = weights.view(-1, len(self.paths), channels)
         gathered = features.index_select(0, edges.source)
         parts = []
-        for block in self.blocks:
-            weighted = weights[:, block.paths].unsqueeze(2) * gathered[:, block.nodes].unsqueeze(1)
-            along = harmonics[:, block.harmonics].unsqueeze(2) * weighted.flatten(1).unsqueeze(1)
+        for group in self.groups:
+            products = [
+                weights[:, block.paths].unsqueeze(2) * gathered[:, block.nodes].unsqueeze(1)
+                for block in group.blocks
+            ]
+            weighted = torch.cat([product.flatten(1) for product in products], dim=1)
+            along = harmonics[:, group.harmonics].unsqueeze(2) * weighted.unsqueeze(1)
             total = along.new_zeros(edges.num_nodes, *along.shape[1:])
             total = total.index_add(0, edges.target, along)
             parts.append(total.view(edges.num_nodes, -1, channels))
@@ -199,7 +221,7 @@ class _Work:
     def __init__(
         self, products: Products, sums: OuterSums, chunk: Chunk, factors: Sequence[Tensor]
     ) -> None:
-        self.blocks, self.num_paths = products.blocks, len(products.paths)
+        self.groups, self.num_paths = products.groups, len(products.paths)
         self.chunk, self.factors = chunk, factors
         self.source = sums.edges.source.index_select(0, chunk.edges)
 
@@ -225,37 +247,41 @@ class _Work:
         found = self.factors[HARMONICS].index_select(0, self.chunk.edges)
         return found.view(*self.chunk.shape, found.shape[1])
 
-    def weighted(self, block: Block) -> Tensor:
-        """(n, degree, paths · components · C) weights times features."""
-        weights = self.weights[:, block.paths].unsqueeze(2)
-        weighted = weights * self.features[:, block.nodes].unsqueeze(1)
+    def weighted(self, group: Group) -> Tensor:
+        """(n, degree, columns · C) weights times features."""
+        weighted = self.features.new_empty(len(self.source), group.width, self.features.shape[2])
+        for block in group.blocks:
+            weights = self.weights[:, block.paths].unsqueeze(2)
+            out = _of_block(weighted, block)
+            torch.mul(weights, self.features[:, block.nodes].unsqueeze(1), out=out)
         return weighted.view(*self.chunk.shape, -1)
 
-    def form(self, block: Block) -> Tensor:
-        """(n, harmonics, paths · components · C)."""
-        components = block.harmonics.stop - block.harmonics.start
-        rows = self.factors[FORM][self.chunk.places, block.rows]
+    def form(self, group: Group) -> Tensor:
+        """(n, harmonics, columns · C)."""
+        components = group.harmonics.stop - group.harmonics.start
+        rows = self.factors[FORM][self.chunk.places, group.rows]
         return rows.reshape(self.chunk.shape[0], components, -1)
 
-    def back(self, block: Block) -> Tensor:
-        """(edges, paths, components, C): the form along the harmonics of each edge."""
-        along = torch.bmm(self.harmonics[:, :, block.harmonics], self.form(block))
-        paths = block.paths.stop - block.paths.start
-        components = block.nodes.stop - block.nodes.start
-        return along.view(-1, paths, components, self.features.shape[2])
+    def back(self) -> Iterator[tuple[Block, Tensor]]:
+        """For each block, (edges, paths, components, C): the form along the edges' harmonics."""
+        for group in self.groups:
+            along = torch.bmm(self.harmonics[:, :, group.harmonics], self.form(group))
+            columns = along.view(-1, group.width, self.features.shape[2])
+            for block in group.blocks:
+                yield block, _of_block(columns, block)
 
     def to_features(self, result: Tensor) -> None:
         """Add to (N, components, C)."""
         part = torch.zeros_like(self.features)
-        for block in self.blocks:
-            self._add_to_features(block, self.back(block), part)
+        for block, back in self.back():
+            self._add_to_features(block, back, part)
         result.index_add_(0, self.source, part)
 
     def to_weights(self) -> Tensor:
         """(edges, paths · C)."""
         part = self.features.new_empty(len(self.source), self.num_paths, self.features.shape[2])
-        for block in self.blocks:
-            self._write_to_weights(block, self.back(block), part)
+        for block, back in self.back():
+            self._write_to_weights(block, back, part)
         return part.flatten(1)
 
     def to_hidden(self, result: Tensor) -> None:
@@ -269,8 +295,7 @@ class _Work:
     def to_three(self, of_features: Tensor, of_hidden: Tensor, of_matrix: Tensor) -> None:
         """What `to_features`, `to_hidden` and `to_matrix` do, with a third of the work."""
         features, weights = torch.zeros_like(self.features), torch.empty_like(self.weights)
-        for block in self.blocks:
-            back = self.back(block)
+        for block, back in self.back():
             self._add_to_features(block, back, features)
             self._write_to_weights(block, back, weights)
         of_features.index_add_(0, self.source, features)
@@ -280,15 +305,15 @@ class _Work:
     def to_harmonics(self, result: Tensor) -> None:
         """Write to (E, components)."""
         part = self.features.new_zeros(*self.chunk.shape, result.shape[1])
-        for block in self.blocks:
-            part[:, :, block.harmonics] += self.weighted(block) @ self.form(block).mT
+        for group in self.groups:
+            part[:, :, group.harmonics] = self.weighted(group) @ self.form(group).mT
         result.index_copy_(0, self.chunk.edges, part.flatten(0, 1))
 
     def to_form(self, result: Tensor) -> None:
         """Write to (N, num_rows, C), nodes as they are grouped."""
-        for block in self.blocks:
-            total = self.harmonics[:, :, block.harmonics].mT @ self.weighted(block)
-            result[self.chunk.places, block.rows] = total.view(len(total), -1, result.shape[2])
+        for group in self.groups:
+            total = self.harmonics[:, :, group.harmonics].mT @ self.weighted(group)
+            result[self.chunk.places, group.rows] = total.view(len(total), -1, result.shape[2])
 
     def _add_to_features(self, block: Block, back: Tensor, part: Tensor) -> None:
         for place, path in enumerate(range(block.paths.start, block.paths.stop)):
@@ -299,6 +324,12 @@ class _Work:
         torch.mul(back[:, :, 0], features[:, :, 0], out=target)
         for component in range(1, back.shape[2]):
             target.addcmul_(back[:, :, component], features[:, :, component])
+
+
+def _of_block(columns: Tensor, block: Block) -> Tensor:
+    """(edges, columns of a group, C) → (edges, paths, components, C) of one of its blocks."""
+    components = block.nodes.stop - block.nodes.start
+    return torch.unflatten(columns[:, block.columns], 1, (-1, components))
 
 
 KERNELS: tuple[Callable[[_Work, Tensor], None], ...] = (
