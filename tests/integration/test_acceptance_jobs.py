@@ -230,7 +230,7 @@ FAULTS = {
     "plugin named on one machine": ("tuolumne", "export HSA_XNACK=1",
                                     "export HSA_XNACK=1\nexport NCCL_NET=libfabric", "env"),
     "variable misspelt": ("lumi", "MIOPEN_USER_DB_PATH=", "MIOPEN_USER_DB=", "env"),
-    "bindings not loaded": ("polaris", "--bind /opt ", "", "launch"),
+    "bindings not loaded": ("polaris", "--bind /opt/cray ", "", "launch"),
     "mask of another L3 region": ("lumi", "mask_cpu:fe0", "mask_cpu:7f0", "cores"),
     "reserved core used": ("frontier", "-c7 --gpus", "-c8 --gpus", "shape"),
     "a rank too many": ("perlmutter", "-n8 ", "-n9 ", "shape"),

@@ -394,6 +394,6 @@ def test_data_sets_are_listed_and_made(tmp_path: Path) -> None:
     assert (tmp_path / "dft_si" / "train.extxyz.xz").is_file()
     listing = _hydria("data", "list", "--data", str(tmp_path)).stdout.splitlines()
     rows = {line.split()[0]: line.split()[1:3] for line in listing if line.strip()}
-    assert rows["dft_si"] == ["make", "yes"]
+    assert rows["dft_si"] == ["make", "made"]
     assert rows["lsms"] == ["make", "no"]
     assert rows["mlearn_si"] == ["fetch", "no"]

@@ -50,7 +50,7 @@ def _core_sets(
 
 def _by_gpu(node: Node, ranks: int, cores_per_rank: int) -> tuple[tuple[int, ...], ...]:
     near = _near_each_gpu(node)
-    if any(len(near.get(rank, ())) < cores_per_rank for rank in range(ranks)):
+    if any(rank not in near or len(near[rank]) < cores_per_rank for rank in range(ranks)):
         return ()
     return tuple(near[rank][-cores_per_rank:] for rank in range(ranks))
 

@@ -130,7 +130,7 @@ def folder() -> Path:
 def enqueue(script: str, arguments: list[str], asked: dict[str, str], kept: bool = True) -> str:
     """Keep a copy of the script, as schedulers do; the number of the job."""
     count = Path(os.environ["SHIMS"], "count")
-    number = int(count.read_text()) + 1 if count.exists() else 101
+    number = int(count.read_text()) + 1
     count.write_text(str(number))
     job = {
         "id": str(number), "text": Path(script).read_text(), "arguments": arguments,
