@@ -15,6 +15,7 @@ import numpy as np
 from hydria.data.store import Store
 from hydria.data.stores import convert, kind_of, open_store
 from hydria.data.stores.adios import INDEX, BpWriter
+from hydria.data.stores.columns import Writer
 from hydria.data.stores.pickles import (
     BOUNDS,
     PER_FOLDER,
@@ -204,17 +205,18 @@ class SerializedWriter:
         minmax_graph_feature: Any = None,
         comm: Any = None,
     ) -> None:
-        samples = _gathered(dataset, comm)
-        if _rank(comm) == 0:
-            facts = _bounds(minmax_node_feature, minmax_graph_feature)
-            writer = PickleWriter(Path(basedir) / f"{name}-{label}.pkl", replace=True)
-            convert(SampleStore(ListSource(samples, facts)), writer)
-        _wait(comm)
+        writer = PickleWriter(Path(basedir) / f"{name}-{label}.pkl", replace=True)
+        _write(dataset, (minmax_node_feature, minmax_graph_feature), writer, comm)
 
 
-def _bounds(*bounds: Any) -> dict[str, Any]:
-    pairs = zip(BOUNDS, bounds, strict=True)
-    return {name: np.asarray(one).tolist() for name, one in pairs if one is not None}
+def _write(dataset: Iterable[Data], bounds: Sequence[Any], writer: Writer, comm: Any) -> None:
+    """Write the samples of all ranks with `BOUNDS`, on rank 0; all ranks wait for it."""
+    samples = _gathered(dataset, comm)
+    if _rank(comm) == 0:
+        pairs = zip(BOUNDS, bounds, strict=True)
+        facts = {name: np.asarray(one).tolist() for name, one in pairs if one is not None}
+        convert(SampleStore(ListSource(samples, facts)), writer)
+    _wait(comm)
 
 
 class SimplePickleDataset(StoredDataset):
@@ -261,15 +263,10 @@ class SimplePickleWriter:
         nmax_persubdir: int = PER_FOLDER,
         comm: Any = None,
     ) -> None:
-        samples = _gathered(dataset, comm)
-        if _rank(comm) == 0:
-            facts = _bounds(minmax_node_feature, minmax_graph_feature)
-            writer = PickleFolderWriter(
-                Path(basedir), label, replace=True, use_subdir=use_subdir,
-                per_folder=nmax_persubdir,
-            )  # fmt: skip
-            convert(SampleStore(ListSource(samples, facts)), writer)
-        _wait(comm)
+        writer = PickleFolderWriter(
+            Path(basedir), label, replace=True, use_subdir=use_subdir, per_folder=nmax_persubdir
+        )
+        _write(dataset, (minmax_node_feature, minmax_graph_feature), writer, comm)
 
 
 class DistDataset(StoredDataset):
