@@ -60,9 +60,12 @@ def command(
     calculator = HydriaCalculator(source, precision=precision)
     atoms = _crystal(crystal, calculator)
     title = f"{source.resolve().stem} on {atoms.get_chemical_formula()}"
+    beside = None if reference is None else _reference(reference)  # before the long work
     found = {"potential": _validated(atoms, calculator, time_ps, temperature)}
-    if reference is not None:
-        found["reference"] = _reference(reference, atoms, time_ps, temperature)
+    if beside is not None:
+        if not isinstance(beside, dict):
+            beside = _validated(atoms, beside, time_ps, temperature)
+        found["reference"] = beside
     folder = out or (source if source.is_dir() else Path())
     write_json_atomic(folder / "validation.json", found["potential"])
     page = write_crystal_page(folder / "validation.html", title, found)
@@ -107,8 +110,8 @@ def _validated(
     return validate(atoms, calculator, time_ps=time_ps, temperature=temperature).to_json()
 
 
-def _reference(text: str, atoms: Any, time_ps: float, temperature: float) -> dict[str, Any]:
-    """What a file tells, or what another potential or calculator gives."""
+def _reference(text: str) -> dict[str, Any] | Calculator:
+    """What a file tells, or the calculator that a name or another potential stands for."""
     from ase.calculators.calculator import get_calculator_class
 
     from hydria.potential.calculator import HydriaCalculator
@@ -120,12 +123,12 @@ def _reference(text: str, atoms: Any, time_ps: float, temperature: float) -> dic
             raise HydriaError(f"--reference: {text}: cannot be read: {err}") from err
         return told
     if Path(text).exists():
-        return _validated(atoms, HydriaCalculator(text), time_ps, temperature)
+        return HydriaCalculator(text)
     try:
-        calculator = get_calculator_class(text.lower())()  # type: ignore[no-untyped-call]
+        calculator: Calculator = get_calculator_class(text.lower())()  # type: ignore[no-untyped-call]
     except Exception as err:  # ASE imports a module of that name
         raise HydriaError(
             "--reference: expected a validation.json, a potential, or a calculator of ASE, got "
             f"{text!r}"
         ) from err
-    return _validated(atoms, calculator, time_ps, temperature)
+    return calculator
